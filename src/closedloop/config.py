@@ -1,0 +1,259 @@
+"""The one typed schema of params.yaml: unknown keys are refused, every mistake is reported at once."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from closedloop.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Composed(Section):
+    """How params.yaml came about, so that it can be composed again and compared."""
+
+    overrides: list[str] = []
+
+
+class Task(Section):
+    name: Name  # names the folders, the stages, the MLflow experiment and the registered model
+    kind: Literal["image_classification"]
+    title: str
+    classes: Annotated[list[str], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("class names must be distinct")
+        return self
+
+
+class RemoteFile(Section):
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]  # under data/<task>/raw/
+    url: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the unpacked content
+    unpack: Literal["none", "gzip"] = "none"
+
+
+class Part(Section):
+    """One official part of an image collection in IDX format."""
+
+    split: Literal["all", "train", "test"]
+    images: str
+    labels: str
+
+
+class Source(Section):
+    kind: Literal["embedded", "download"]
+    licence: str
+    homepage: str
+    files: list[RemoteFile] = []
+    parts: Annotated[list[Part], Field(min_length=1)]
+    pixel_max: Annotated[int, Field(ge=1, le=255)] = 255  # the value in the raw files that means full white
+    retries: Annotated[int, Field(ge=0, le=20)] = 4
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.kind == "download") != bool(self.files):
+            raise ValueError("files are listed exactly when kind is 'download'")
+        splits = sorted(part.split for part in self.parts)
+        if splits not in (["all"], ["train"], ["test", "train"]):
+            raise ValueError(f"parts must be [all], [train] or [train, test], not {splits}")
+        return self
+
+
+class Validation(Section):
+    min_examples: Positive = 100
+    min_examples_per_class: Positive = 10
+    max_class_ratio: Annotated[float, Field(ge=1)] = 10  # most frequent class over the rarest
+    max_duplicate_share: Share = 0.05  # further copies of an example, within one official part
+    max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
+    max_conflicting_share: Share = 0.001  # same content, different labels
+    max_blank_share: Share = 0.001  # images of one value only
+
+
+class Preprocess(Section):
+    seed: Annotated[int, Field(ge=0)] = 0
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # not used where the source has an official test split
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    production_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # kept for traffic and monitor, never trained on
+
+    @model_validator(mode="after")
+    def _something_left(self) -> Self:
+        if self.test_share + self.validation_share + self.production_share >= 1:
+            raise ValueError("test_share + validation_share + production_share must stay below 1: the rest is for training")
+        return self
+
+
+class CNN(Section):
+    name: Literal["cnn"]
+    filters: Annotated[list[Positive], Field(min_length=1)] = [32, 64, 64]
+    kernel_size: Annotated[int, Field(ge=1, le=11)] = 3
+    padding: Literal["valid", "same"] = "valid"
+    pooled_layers: Annotated[int, Field(ge=0)] = 2  # 2x2 max-pooling follows this many of the first convolutions
+    dense: list[Positive] = [64]
+    normalisation: Literal["none", "batch"] = "none"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Augmentation(Section):
+    """Random affine maps of training images; 0 switches a component off."""
+
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0
+    translation: Annotated[float, Field(ge=0, lt=1)] = 0  # share of the image's side
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the size
+    shear_degrees: Annotated[float, Field(ge=0, lt=90)] = 0
+
+
+class Optimizer(Section):
+    name: Literal["adamw", "sgd"]
+    lr: Annotated[float, Field(gt=0, le=100)]
+    weight_decay: Annotated[float, Field(ge=0)] = 0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd; adamw uses beta1 = 0.9
+    gradient_clip_norm: Annotated[float, Field(ge=0)] = 0  # 0: off
+
+
+class Scheduler(Section):
+    name: Literal["one_cycle", "cosine", "constant"]
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.3  # of all steps; rising part of one_cycle and cosine
+
+
+class EarlyStopping(Section):
+    patience: Annotated[int, Field(ge=0)] = 0  # epochs without a better val/loss; 0: off
+    min_delta: Annotated[float, Field(ge=0)] = 0
+
+
+class Trainer(Section):
+    max_epochs: Positive
+    batch_size: Positive
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    compile: bool = False
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0  # of the weights' moving average by step; 0: off
+    early_stopping: EarlyStopping = EarlyStopping()
+    device_memory_share: Share = 0.5  # a split that takes at most this share of the device's free memory stays there
+
+
+class Evaluation(Section):
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    resamples: Annotated[int, Field(ge=100)] = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+    calibration_bins: Annotated[int, Field(ge=2)] = 15
+
+
+class Gate(Section):
+    min_accuracy: Share
+    min_macro_f1: Share
+    max_calibration_error: Share = 1
+    min_class_recall: Share  # of the worst class
+    max_latency_ms: Annotated[float, Field(gt=0)] = 50  # 95th percentile of one example
+    max_size_mb: Annotated[float, Field(gt=0)] = 100
+    metric: Literal["accuracy", "log_loss"] = "accuracy"  # what challenger and champion are compared on
+    min_gain: Annotated[float, Field(ge=0)] = 0  # the interval of the gain must lie above this
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    max_parity_error: Annotated[float, Field(gt=0)] = 1e-4  # largest difference between torch's probabilities and ONNX's
+
+
+class Traffic(Section):
+    window: Positive = 300
+    seed: Annotated[int, Field(ge=0)] = 0
+    scenario: Literal["none", "noise", "blur", "contrast", "rotation", "occlusion", "imbalance"] = "none"
+    severity: Annotated[int, Field(ge=1, le=5)] = 3
+
+
+class Monitor(Section):
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.02  # of a whole window: divided by the number of columns
+    min_rows: Annotated[int, Field(ge=30)] = 100
+    min_effect_numeric: Share = 0.1  # Kolmogorov-Smirnov distance
+    min_effect_categorical: Share = 0.1  # Cramer's V
+    max_missing_rise: Share = 0.05
+    max_accuracy_drop: Share = 0.03  # against the reference, beyond the window's interval
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    max_rows: Positive = 20_000  # a larger window is sampled down to this
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Tracking(Section):
+    uri: str = "sqlite:///mlflow.db"  # MLFLOW_TRACKING_URI takes precedence
+    artifacts: str = "mlartifacts"  # a folder or a bucket's url, for experiments made by this project
+
+
+class Params(Section):
+    """Everything that a pipeline run depends on."""
+
+    composed: Composed = Composed()
+    seed: Annotated[int, Field(ge=0)] = 0  # of training: initial weights, shuffling, dropout, augmentation
+    task: Task
+    source: Source
+    validation: Validation = Validation()
+    preprocess: Preprocess = Preprocess()
+    model: CNN
+    augmentation: Augmentation = Augmentation()
+    optimizer: Optimizer
+    scheduler: Scheduler
+    trainer: Trainer
+    evaluation: Evaluation = Evaluation()
+    gate: Gate
+    traffic: Traffic = Traffic()
+    monitor: Monitor = Monitor()
+    tracking: Tracking = Tracking()
+
+
+def parse(content: Any, where: str) -> Params:
+    """Check a composed configuration; `where` names its origin in the message.
+
+    Raises ConfigError that lists every mistake with its key, the value found and what is allowed.
+    """
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where} holds no configuration; compose it with `make params TASK=digits`")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        mistakes = [_describe(mistake) for mistake in error.errors()]
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise ConfigError(f"{where} has {count}:\n" + "\n".join(f"  - {line}" for line in mistakes)) from None
+
+
+def _describe(mistake: Any) -> str:
+    key = ".".join(str(part) for part in mistake["loc"]) or "(whole file)"
+    if mistake["type"] == "extra_forbidden":
+        return f"{key}: unknown key; allowed here: {', '.join(_allowed_keys(mistake['loc'][:-1]))}"
+    if mistake["type"] == "missing":
+        return f"{key}: missing"
+    found = "" if isinstance(mistake["input"], dict) else f" (found {mistake['input']!r})"
+    return f"{key}: {mistake['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    section: Any = Params
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = section.model_fields[part].annotation
+        # a list of sections, e.g. source.files: step into the section of its items
+        section = getattr(annotation, "__args__", (annotation,))[0]
+    return sorted(section.model_fields)
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises ConfigError when the file is missing, is not YAML, or holds a mistake.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; compose it with `make params TASK=digits`") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}\nCompose it again with `make params`") from None
+    return parse(content, str(path))

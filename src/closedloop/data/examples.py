@@ -1,0 +1,38 @@
+"""Examples: one Parquet table a split, in the form in which a request arrives, with id and label."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from closedloop.errors import DataError
+from closedloop.files import atomic
+
+ID, PART, LABEL = "id", "part", "label"  # the columns that every kind of task has
+
+
+def write_examples(path: Path, table: pa.Table) -> None:
+    """Write a table of examples atomically."""
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_examples(path: Path) -> pa.Table:
+    """Read a table of examples.
+
+    Raises DataError when the file is missing, unreadable or empty.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is missing; run the stage that makes it with `dvc repro`")
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} is not a readable Parquet file ({error}); delete it and run `dvc repro`") from None
+    if table.num_rows == 0:
+        raise DataError(f"{path} holds no examples: the split is empty")
+    return table
+
+
+def labels(table: pa.Table) -> list[str]:
+    """The class names of the examples, in order."""
+    return [str(label) for label in table.column(LABEL).to_pylist()]

@@ -1,0 +1,35 @@
+"""Errors that a person can act on. Each carries the exit code that its command ends with."""
+
+
+class ClosedLoopError(Exception):
+    """The work failed: the message says what is wrong, where, and what to do next."""
+
+    exit_code = 1
+
+
+class ConfigError(ClosedLoopError):
+    """The configuration or the command line is wrong."""
+
+    exit_code = 2
+
+
+class SourceError(ClosedLoopError):
+    """A data source is unreachable, truncated or altered."""
+
+
+class DataError(ClosedLoopError):
+    """The data cannot be used as they are."""
+
+
+class TrainingError(ClosedLoopError):
+    """Training cannot go on."""
+
+
+class RegistryError(ClosedLoopError):
+    """The MLflow store or a model in it is not usable."""
+
+
+class DriftFound(ClosedLoopError):
+    """The window that was checked has drifted; not a failure of the check."""
+
+    exit_code = 3

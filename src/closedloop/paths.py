@@ -1,0 +1,69 @@
+"""Where the files of one task live, relative to the project's root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SPLITS = ("train", "validation", "test", "production")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The layout of one task's files; `root` is the folder that holds dvc.yaml."""
+
+    task: str
+    root: Path = Path()
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data" / self.task
+
+    @property
+    def raw(self) -> Path:
+        return self.data / "raw"
+
+    def examples(self, split: str) -> Path:
+        return self.data / "examples" / f"{split}.parquet"
+
+    def tensors(self, split: str) -> Path:
+        return self.data / "tensors" / f"{split}.safetensors"
+
+    @property
+    def traffic(self) -> Path:
+        return self.data / "traffic.parquet"
+
+    @property
+    def preprocessor(self) -> Path:
+        return self.root / "models" / self.task / "preprocessor"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "models" / self.task / "trained"
+
+    @property
+    def run(self) -> Path:
+        """Which MLflow run trained the model, and how long it took: a receipt, not an input."""
+        return self.root / "models" / self.task / "run.json"
+
+    @property
+    def unfinished(self) -> Path:
+        """Checkpoints of a training run that has not ended; outside every DVC output, so that a kill spares them."""
+        return self.root / "work" / self.task
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports" / self.task
+
+    @property
+    def predictions(self) -> Path:
+        return self.reports / "predictions.parquet"
+
+    @property
+    def reference(self) -> Path:
+        return self.reports / "reference.parquet"
+
+    @property
+    def figures(self) -> Path:
+        return self.reports / "figures"
+
+    def report(self, name: str) -> Path:
+        return self.reports / name

@@ -1,0 +1,67 @@
+"""What one kind of problem decides; everything else is shared by all kinds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from closedloop.config import Params
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check on the data."""
+
+    check: str
+    passed: bool
+    found: str  # what was seen, in words and figures
+    allowed: str  # what the configuration allows, naming its key
+    examples: tuple[str, ...] = ()  # ids of the offending examples, the first few
+
+
+class Preprocessor(Protocol):
+    """A fitted transform; pure NumPy, saved without pickle, the same object in training and in serving."""
+
+    classes: list[str]
+
+    def transform(self, examples: pa.Table) -> NDArray[np.float32]:
+        """Examples in request form -> the network's input, batch first."""
+
+    def decode(self, records: list[dict[str, Any]]) -> pa.Table:
+        """JSON-like requests -> examples; raises DataError that names record, field and reason."""
+
+    def encode(self, examples: pa.Table) -> list[dict[str, Any]]:
+        """Examples -> JSON-like requests: the inverse of decode."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+class Task(Protocol):
+    """The questions that a kind of problem answers."""
+
+    def read(self, raw: Path, params: Params) -> pa.Table:
+        """Raw files -> examples with the columns id, part (all, train or test), label and the request's own."""
+
+    def fingerprints(self, examples: pa.Table) -> NDArray[np.bytes_]:
+        """16 bytes an example that are equal exactly when the content (without id, part, label) is."""
+
+    def examine(self, examples: pa.Table, params: Params) -> list[Finding]:
+        """The checks that only this kind of data has."""
+
+    def fit(self, train: pa.Table, params: Params) -> Preprocessor:
+        """Fit the transform on the training split."""
+
+    def load_preprocessor(self, folder: Path) -> Preprocessor: ...
+
+    def describe(self, examples: pa.Table) -> pd.DataFrame:
+        """Numeric columns that move when the data do; one row an example."""
+
+    def shift(self, examples: pa.Table, scenario: str, severity: int, rng: np.random.Generator) -> pa.Table:
+        """Examples as they would arrive after the world has changed; `none` returns them as they are."""
+
+    def picture(self, examples: pa.Table, row: int) -> NDArray[np.uint8]:
+        """What a person looks at for one example: a grey image (H, W)."""
