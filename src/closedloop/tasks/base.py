@@ -46,8 +46,8 @@ class Task(Protocol):
     def read(self, raw: Path, params: Params) -> pa.Table:
         """Raw files -> examples with the columns id, part (all, train or test), label and the request's own."""
 
-    def fingerprints(self, examples: pa.Table) -> NDArray[np.bytes_]:
-        """16 bytes an example that are equal exactly when the content (without id, part, label) is."""
+    def fingerprints(self, examples: pa.Table) -> NDArray[np.uint64]:
+        """A 64-bit hash of each example's content (without id, part, label), the same on every machine."""
 
     def examine(self, examples: pa.Table, params: Params) -> list[Finding]:
         """The checks that only this kind of data has."""
