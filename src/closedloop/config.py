@@ -139,7 +139,6 @@ class Trainer(Section):
     precision: Literal["auto", "32", "bf16"] = "auto"
     compile: bool = False
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0
-    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0  # of the weights' moving average by step; 0: off
     early_stopping: EarlyStopping = EarlyStopping()
     device_memory_share: Share = 0.5  # a split that takes at most this share of the device's free memory stays there
 

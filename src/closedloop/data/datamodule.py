@@ -1,0 +1,69 @@
+"""Batches as slices of one packed tensor, kept on the training device when it fits."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from closedloop.errors import DataError
+
+Batch = tuple[Tensor, Tensor]  # inputs (B, …), targets (B,)
+
+
+class Batches:
+    """Iterates over a split once, optionally in the order drawn from a generator; the last batch may be smaller."""
+
+    def __init__(self, inputs: Tensor, targets: Tensor, size: int, shuffle_seed: int | None = None) -> None:
+        self.inputs, self.targets, self.size, self.shuffle_seed = inputs, targets, size, shuffle_seed
+
+    def __len__(self) -> int:
+        return -(-len(self.targets) // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.shuffle_seed is None:
+            yield from zip(self.inputs.split(self.size), self.targets.split(self.size), strict=True)
+            return
+        # drawn on the CPU, so that the order is the same on every device
+        order = torch.randperm(len(self.targets), generator=torch.Generator().manual_seed(self.shuffle_seed))
+        for rows in order.to(self.inputs.device).split(self.size):
+            yield self.inputs[rows], self.targets[rows]
+
+
+class PackedDataModule(pl.LightningDataModule):
+    """The training and validation splits of packed tensors."""
+
+    def __init__(self, train: Path, validation: Path, batch_size: int, seed: int, device_memory_share: float) -> None:
+        super().__init__()
+        self.files = {"train": train, "validation": validation}
+        self.batch_size, self.seed, self.device_memory_share = batch_size, seed, device_memory_share
+        self.tensors: dict[str, dict[str, Tensor]] = {}
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002  Lightning's signature
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        for split, path in self.files.items():
+            if not path.is_file():
+                raise DataError(f"{path} is missing; run the preprocess stage")
+            tensors = load_file(path)
+            size = sum(tensor.nbytes for tensor in tensors.values())
+            if size <= self.device_memory_share * _free_memory(device):
+                tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+            self.tensors[split] = tensors
+
+    def train_dataloader(self) -> Batches:
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        # the order depends on seed and epoch alone, so that a resumed run draws what an undisturbed one would
+        return self._batches("train", self.batch_size, self.seed * 1_000_003 + epoch)
+
+    def val_dataloader(self) -> Batches:
+        return self._batches("validation", 4 * self.batch_size, None)
+
+    def _batches(self, split: str, size: int, shuffle_seed: int | None) -> Batches:
+        return Batches(self.tensors[split]["inputs"], self.tensors[split]["targets"], size, shuffle_seed)
+
+
+def _free_memory(device: torch.device) -> float:
+    """Free bytes on a device; host memory is where the tensors are already."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")

@@ -1,0 +1,55 @@
+"""Raw examples -> splits, a transform fitted on the training split, and packed tensors."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from closedloop.config import Params
+from closedloop.data.examples import PART, labels, read_examples, write_examples
+from closedloop.data.splits import DROPPED, assign_splits
+from closedloop.data.tensors import write_tensors
+from closedloop.paths import SPLITS, Paths
+from closedloop.tasks import get_task
+from closedloop.tasks.base import Preprocessor
+
+
+def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
+    """Write examples, preprocessor and tensors of all splits; return the counts by split and class."""
+    task = get_task(params.task.kind)
+    examples = task.read(paths.raw, params)
+    # a label outside the classes has passed validation only within its thresholds; it cannot be learnt from
+    known = np.isin(np.array(labels(examples)), params.task.classes)
+    examples = examples.filter(pa.array(known))
+    names = np.array(labels(examples))
+    splits = assign_splits(
+        task.fingerprints(examples), names, np.array(examples.column(PART).to_pylist()), params.preprocess
+    )
+    for split in SPLITS:
+        chosen = examples.filter(pa.array(splits == split)).drop_columns([PART])
+        write_examples(paths.examples(split), chosen)
+    preprocessor = task.fit(read_examples(paths.examples("train")), params)
+    preprocessor.save(paths.preprocessor)
+    for split in tqdm(("train", "validation"), desc="transform", unit="split"):  # test and production: as requests
+        write_tensors(paths.tensors(split), transform(preprocessor, read_examples(paths.examples(split))))
+    return {
+        "seed": params.preprocess.seed,
+        "splits": {
+            split: {"examples": int((splits == split).sum()), "classes": _counts(names[splits == split], params)}
+            for split in SPLITS
+        },
+        "dropped": int((splits == DROPPED).sum()),
+        "unknown_label": int((~known).sum()),
+    }
+
+
+def transform(preprocessor: Preprocessor, examples: pa.Table) -> dict[str, Any]:
+    """Examples -> {"inputs": float32 (N, …), "targets": int64 (N,)}, in their order."""
+    index = {name: code for code, name in enumerate(preprocessor.classes)}
+    targets = np.array([index[label] for label in labels(examples)], np.int64)
+    return {"inputs": preprocessor.transform(examples), "targets": targets}
+
+
+def _counts(names: Any, params: Params) -> dict[str, int]:
+    return {name: int((names == name).sum()) for name in params.task.classes}

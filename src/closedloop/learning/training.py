@@ -1,0 +1,197 @@
+"""Trains the configured network to its end, however often the process is killed on the way."""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from closedloop.config import Params
+from closedloop.data.datamodule import PackedDataModule
+from closedloop.errors import ConfigError
+from closedloop.files import atomic, read_json, sha256, write_json
+from closedloop.learning.export import export_onnx, probabilities
+from closedloop.learning.precision import resolve_precision
+from closedloop.learning.progress import Progress
+from closedloop.learning.supervised import SupervisedModule
+from closedloop.networks import build_network
+from closedloop.paths import Paths
+
+GOLDEN = 256  # validation examples whose answers by torch the packaged model must reproduce
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came out of a training run."""
+
+    network: nn.Module  # with the best weights, in float32 on the CPU
+    history: list[dict[str, float]]  # a row an epoch
+    best: dict[str, float]  # the row of the epoch with the lowest val/loss
+    facts: dict[str, Any]
+    seconds: float  # of this process; a resumed run spent more
+
+
+def open_session(params: Params, paths: Paths) -> dict[str, Any]:
+    """The session of an unfinished run of exactly this training, or a fresh one with run_id None.
+
+    What an unfinished run of another training left is deleted.
+    """
+    session = paths.unfinished / "session.json"
+    digest = _digest(params, paths)
+    if session.is_file():
+        found: dict[str, Any] = read_json(session)
+        if found["digest"] == digest:
+            return found
+    shutil.rmtree(paths.unfinished, ignore_errors=True)
+    return {"digest": digest, "run_id": None}
+
+
+def save_session(session: dict[str, Any], paths: Paths) -> None:
+    write_json(paths.unfinished / "session.json", session)
+
+
+def close_session(paths: Paths) -> None:
+    """Forget the checkpoints: the outputs are written."""
+    shutil.rmtree(paths.unfinished, ignore_errors=True)
+
+
+def _digest(params: Params, paths: Paths) -> str:
+    """Changes with anything that changes the weights: configuration, data, versions of the libraries."""
+    what = {
+        "params": params.model_dump(include={"seed", "task", "model", "augmentation", "optimizer", "scheduler", "trainer"}),
+        "tensors": [sha256(paths.tensors(split)) for split in ("train", "validation")],
+        "versions": [torch.__version__, pl.__version__],
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], None]) -> Training:
+    """Train, or go on with what an unfinished run left in paths.unfinished; `log(metrics, epoch)` is called each epoch.
+
+    Raises TrainingError when the loss stops being a number, ConfigError when the hardware asked for is absent.
+    """
+    _quiet()
+    pl.seed_everything(params.seed, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    data = PackedDataModule(
+        paths.tensors("train"),
+        paths.tensors("validation"),
+        params.trainer.batch_size,
+        params.seed,
+        params.trainer.device_memory_share,
+    )
+    inputs = load_file(paths.tensors("validation"))["inputs"]
+    network = build_network(params.model, tuple(inputs.shape[1:]), len(params.task.classes))
+    module = SupervisedModule(network, params, log)
+    trainer = _trainer(params, paths)
+    precision = str(trainer.precision)
+    finished = paths.unfinished / "finished"
+    started = time.monotonic()
+    if finished.is_file():
+        # killed between the last epoch and the outputs; an early-stopped run must not train one epoch more
+        module.history = read_json(finished)
+    else:
+        if params.trainer.compile:
+            module.network.compile()
+        checkpoint = _readable(paths.unfinished / "last.ckpt")
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        write_json(finished, module.history)
+    seconds = time.monotonic() - started
+    best_weights = torch.load(paths.unfinished / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    network.load_state_dict({name.removeprefix("network."): value for name, value in best_weights.items()})
+    best = min(module.history, key=lambda row: row["val/loss"])
+    facts = {
+        "epochs": len(module.history),
+        "best_epoch": int(best["epoch"]),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "input_shape": list(inputs.shape[1:]),
+        "precision": precision,
+        "device": str(trainer.strategy.root_device.type),
+        "seed": params.seed,
+    }
+    return Training(network.eval().cpu().float(), module.history, best, facts, seconds)
+
+
+def save(training: Training, paths: Paths) -> None:
+    """Write weights, ONNX model, torch's own answers on the first validation examples, and the facts."""
+    inputs = load_file(paths.tensors("validation"))["inputs"][:GOLDEN]
+    export_onnx(training.network, inputs, paths.model / "model.onnx")
+    with atomic(paths.model / "weights.safetensors") as temporary:
+        save_file(training.network.state_dict(), temporary)
+    with atomic(paths.model / "golden.safetensors") as temporary:
+        save_file({"probabilities": probabilities(training.network, inputs)}, temporary)
+    write_json(paths.model / "training.json", {**training.facts, "best": training.best})
+
+
+def _trainer(params: Params, paths: Paths) -> pl.Trainer:
+    settings = params.trainer
+    if settings.accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("trainer.accelerator is gpu, but torch sees no CUDA device; set it to auto or cpu")
+    callbacks: list[Callback] = [Progress()]
+    if settings.early_stopping.patience:
+        stopping = settings.early_stopping
+        callbacks.append(EarlyStopping("val/loss", patience=stopping.patience, min_delta=stopping.min_delta))
+    # the last one is written last: it then holds the state of all others
+    for name, monitor in (("best", "val/loss"), ("last", None)):
+        callbacks.append(
+            ModelCheckpoint(
+                paths.unfinished,
+                filename=name,
+                monitor=monitor,
+                save_top_k=1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
+        )
+    return pl.Trainer(
+        max_epochs=settings.max_epochs,
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=resolve_precision(settings.precision, settings.accelerator),  # type: ignore[arg-type]  a literal
+        gradient_clip_val=params.optimizer.gradient_clip_norm or None,
+        callbacks=callbacks,
+        logger=False,
+        deterministic=True,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,  # a new order each epoch
+        enable_model_summary=False,
+        enable_progress_bar=False,  # the bar of its own above
+        enable_autolog_hparams=False,
+        default_root_dir=paths.unfinished,
+    )
+
+
+def _readable(checkpoint: Path) -> Path | None:
+    """The checkpoint to go on from; one that a crash left damaged is deleted, and training starts anew."""
+    if not checkpoint.is_file():
+        return None
+    try:
+        epoch = torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"] + 1
+    except Exception as error:  # torch raises many kinds for a damaged file
+        print(f"{checkpoint} is damaged ({type(error).__name__}): training starts from the beginning")
+        checkpoint.unlink()
+        return None
+    print(f"going on after epoch {epoch} of an unfinished run")
+    return checkpoint
+
+
+def _quiet() -> None:
+    """Silence advice that does not apply here; warnings about the training itself stay."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
