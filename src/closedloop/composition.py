@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from closedloop.config import Params, parse
+from closedloop.config import Params, load, parse
 from closedloop.errors import ConfigError
 from closedloop.files import write_text
 
@@ -69,10 +69,22 @@ def write(path: Path, task: str, overrides: Sequence[str] = (), conf: Path = Pat
     return params
 
 
+def current(path: Path) -> tuple[str, list[str]]:
+    """The task and the overrides that params.yaml was composed from."""
+    params = load(path)
+    return params.task.name, params.composed.overrides
+
+
+def merged(recorded: Sequence[str], added: Sequence[str]) -> list[str]:
+    """Overrides with later ones of the same key in place of earlier ones."""
+    latest = {override.partition("=")[0]: override for override in (*recorded, *added)}
+    return list(latest.values())
+
+
 def check_current(path: Path, conf: Path = Path("conf")) -> None:
     """Raise ConfigError when params.yaml is not what conf/ and its recorded overrides compose to today."""
+    task, overrides = current(path)
     found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    task, overrides = found["task"]["name"], found["composed"]["overrides"]
     differing = differences(compose(task, overrides, conf), found)
     if differing:
         shown = "; ".join(f"{key} is {_short(has)} but conf/ says {_short(wants)}" for key, wants, has in differing[:3])

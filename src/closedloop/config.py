@@ -90,7 +90,7 @@ class Preprocess(Section):
     @model_validator(mode="after")
     def _something_left(self) -> Self:
         if self.test_share + self.validation_share + self.production_share >= 1:
-            raise ValueError("test_share + validation_share + production_share must stay below 1: the rest is for training")
+            raise ValueError("test_share + validation_share + production_share must stay below 1: the rest trains")
         return self
 
 
@@ -160,7 +160,7 @@ class Gate(Section):
     metric: Literal["accuracy", "log_loss"] = "accuracy"  # what challenger and champion are compared on
     min_gain: Annotated[float, Field(ge=0)] = 0  # the interval of the gain must lie above this
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    max_parity_error: Annotated[float, Field(gt=0)] = 1e-4  # largest difference between torch's probabilities and ONNX's
+    max_parity_error: Annotated[float, Field(gt=0)] = 1e-4  # between torch's probabilities and ONNX's
 
 
 class Traffic(Section):

@@ -1,5 +1,6 @@
 """Batches as slices of one packed tensor, kept on the training device when it fits."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Batches:
         self.inputs, self.targets, self.size, self.shuffle_seed = inputs, targets, size, shuffle_seed
 
     def __len__(self) -> int:
-        return -(-len(self.targets) // self.size)
+        return math.ceil(len(self.targets) / self.size)
 
     def __iter__(self) -> Iterator[Batch]:
         if self.shuffle_seed is None:

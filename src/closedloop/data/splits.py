@@ -49,8 +49,9 @@ def assign_splits(
     for split in SPLITS:
         if not (splits == split).any():
             raise DataError(
-                f"the {split} split is empty: {len(content)} distinct examples are too few for the shares in "
-                f"preprocess ({', '.join(f'{name} {share}' for name, share in shares.items())}); add data or change them"
+                f"the {split} split is empty: {len(content)} distinct examples are too few for the "
+                f"shares in preprocess ({', '.join(f'{name} {share}' for name, share in shares.items())}); add data "
+                "or change them"
             )
     return splits
 

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules from the configuration."""
 
 import math
+
 import torch
 from torch import nn
 

@@ -24,7 +24,9 @@ class Progress(pl.Callback):
         if self._bar is not None:
             metrics = trainer.callback_metrics
             figures = f"val/loss {metrics['val/loss']:.4f}, val/accuracy {metrics['val/accuracy']:.4f}"
-            self._bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, {figures}", refresh=False)
+            self._bar.set_postfix_str(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, {figures}", refresh=False
+            )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         if self._bar is not None:

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from closedloop.networks import build_network
 from closedloop.paths import Paths
 
 GOLDEN = 256  # validation examples whose answers by torch the packaged model must reproduce
+
+
+# the sections of the configuration that the weights depend on
+INFLUENCE = {"seed", "task", "model", "augmentation", "optimizer", "scheduler", "trainer"}
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,9 @@ def close_session(paths: Paths) -> None:
 def _digest(params: Params, paths: Paths) -> str:
     """Changes with anything that changes the weights: configuration, data, versions of the libraries."""
     what = {
-        "params": params.model_dump(include={"seed", "task", "model", "augmentation", "optimizer", "scheduler", "trainer"}),
+        "params": params.model_dump(include=INFLUENCE),
         "tensors": [sha256(paths.tensors(split)) for split in ("train", "validation")],
-        "versions": [torch.__version__, pl.__version__],
+        "versions": [version("torch"), version("pytorch-lightning")],
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
@@ -160,7 +165,7 @@ def _trainer(params: Params, paths: Paths) -> pl.Trainer:
         max_epochs=settings.max_epochs,
         accelerator=settings.accelerator,
         devices=1,
-        precision=resolve_precision(settings.precision, settings.accelerator),  # type: ignore[arg-type]  a literal
+        precision=resolve_precision(settings.precision, settings.accelerator),
         gradient_clip_val=params.optimizer.gradient_clip_norm or None,
         callbacks=callbacks,
         logger=False,

@@ -61,5 +61,7 @@ class Predictor:
         for row in self.probabilities(self.preprocessor.decode(records)):
             best = int(row.argmax())
             probabilities = {name: float(p) for name, p in zip(self.classes, row, strict=True)}
-            answers.append({"class": self.classes[best], "confidence": float(row[best]), "probabilities": probabilities})
+            answers.append(
+                {"class": self.classes[best], "confidence": float(row[best]), "probabilities": probabilities}
+            )
         return answers

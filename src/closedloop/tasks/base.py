@@ -26,7 +26,8 @@ class Finding:
 class Preprocessor(Protocol):
     """A fitted transform; pure NumPy, saved without pickle, the same object in training and in serving."""
 
-    classes: list[str]
+    @property
+    def classes(self) -> list[str]: ...
 
     def transform(self, examples: pa.Table) -> NDArray[np.float32]:
         """Examples in request form -> the network's input, batch first."""

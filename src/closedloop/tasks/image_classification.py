@@ -68,7 +68,8 @@ class ImageClassification:
     def _read_part(self, raw: Path, params: Params, part: Any) -> pa.Table:
         images, labels = read_idx(raw / part.images), read_idx(raw / part.labels)
         if images.ndim != 3 or labels.ndim != 1:
-            raise DataError(f"{part.images} must have 3 dimensions and {part.labels} 1, found {images.ndim}, {labels.ndim}")
+            found = f"found {images.ndim} and {labels.ndim}"
+            raise DataError(f"{part.images} must have 3 dimensions and {part.labels} 1, {found}")
         if len(images) != len(labels):
             raise DataError(f"{part.images} has {len(images)} images, {part.labels} has {len(labels)} labels")
         scale = params.source.pixel_max
@@ -134,4 +135,5 @@ class ImageClassification:
         return shift(examples, scenario, severity, rng)
 
     def picture(self, examples: pa.Table, row: int) -> NDArray[np.uint8]:
-        return pixels(examples.slice(row, 1))[0]
+        image: NDArray[np.uint8] = pixels(examples.slice(row, 1))[0]
+        return image

@@ -1,0 +1,173 @@
+"""Which version is the champion: reading, moving and taking back the alias."""
+
+import json
+import sqlite3
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from closedloop.config import Params
+from closedloop.errors import ConfigError, RegistryError
+from closedloop.registry.store import connect, registry_lock, sqlite_file, tracking_uri, translated
+from closedloop.serving.predictor import Predictor
+
+CHAMPION = "champion"
+HISTORY = "closedloop.champions"  # tag of the registered model: a JSON list of moves, the latest last
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The deployed model."""
+
+    version: int
+    run_id: str
+    predictor: Predictor
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move of the alias."""
+
+    version: int
+    time: str  # UTC
+    reason: str
+
+
+def champion_version(client: Any, name: str) -> int | None:
+    """The version behind the alias, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return int(client.get_model_version_by_alias(name, CHAMPION).version)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def versions(client: Any, name: str) -> list[Any]:
+    """All versions of a model, the latest first."""
+    found = client.search_model_versions(f"name = '{name}'")
+    return sorted(found, key=lambda version: -int(version.version))
+
+
+def load_version(client: Any, name: str, version: int) -> Champion:
+    """Load a version's model from its artifacts.
+
+    Raises RegistryError when the version or its files are gone.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        entry = client.get_model_version(name, str(version))
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")) / "artifacts"
+        return Champion(version, entry.run_id, Predictor.load(folder / "model.onnx", folder / "preprocessor"))
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RegistryError(
+            f"version {version} of {name} cannot be loaded ({reason}); `make models` lists what there is, "
+            "`make rollback` returns to the version before"
+        ) from error
+
+
+def load_champion(params: Params) -> Champion:
+    """The champion of a task.
+
+    Raises RegistryError when there is none.
+    """
+    client = connect(params)
+    with translated(tracking_uri(params)):
+        version = champion_version(client, params.task.name)
+        if version is None:
+            raise RegistryError(f"there is no champion of {params.task.name}; `make run` trains and registers one")
+        return load_version(client, params.task.name, version)
+
+
+def moves(client: Any, name: str) -> list[Move]:
+    """The moves of the champion alias, the latest last."""
+    tags = client.get_registered_model(name).tags
+    return [Move(**move) for move in json.loads(tags.get(HISTORY, "[]"))]
+
+
+def move_champion(client: Any, name: str, version: int, reason: str) -> None:
+    """Point the alias at a version and write down why; the caller holds the registry's lock."""
+    move = Move(version, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), reason)
+    client.set_registered_model_alias(name, CHAMPION, str(version))
+    history = [*moves(client, name), move]
+    client.set_registered_model_tag(name, HISTORY, json.dumps([asdict(m) for m in history]))
+
+
+def promote(params: Params, version: int) -> Move:
+    """Make a version the champion by hand, past the gate; it must load.
+
+    Raises ConfigError for a version that does not exist.
+    """
+    client, name = connect(params), params.task.name
+    with registry_lock(params), translated(tracking_uri(params)):
+        known = [int(entry.version) for entry in versions(client, name)]
+        if version not in known:
+            listed = ", ".join(str(number) for number in sorted(known)) or "none"
+            raise ConfigError(f"{name} has no version {version}; registered: {listed}. `make models` shows them")
+        load_version(client, name, version)
+        move_champion(client, name, version, "promoted by hand")
+        return moves(client, name)[-1]
+
+
+def rollback(params: Params) -> Move:
+    """Make the champion's predecessor the champion again; repeated, it goes further back.
+
+    Raises RegistryError when there is no earlier champion that still exists.
+    """
+    client, name = connect(params), params.task.name
+    with registry_lock(params), translated(tracking_uri(params)):
+        current = champion_version(client, name)
+        known = {int(entry.version) for entry in versions(client, name)}
+        target = predecessor(moves(client, name) if known else [], current, known)
+        if target is None:
+            raise RegistryError(f"{name} has no earlier champion to return to; `make models` shows the versions")
+        load_version(client, name, target)
+        move_champion(client, name, target, f"rolled back from version {current}")
+        return moves(client, name)[-1]
+
+
+def predecessor(history: list[Move], current: int | None, known: set[int]) -> int | None:
+    """The champion before the current one; a rollback undoes a move, so that the next one goes further back."""
+    stack: list[int] = []
+    for move in history:
+        if move.reason.startswith("rolled back") and move.version in stack:
+            del stack[stack.index(move.version) + 1 :]
+        else:
+            stack.append(move.version)
+    while stack and stack[-1] == current:
+        stack.pop()
+    return next((version for version in reversed(stack) if version in known and version != current), None)
+
+
+def quick_look(params: Params, version: int) -> tuple[bool, int | None]:
+    """(whether a version exists, the champion), in milliseconds where the store is SQLite.
+
+    Importing MLflow takes two seconds, too long for the question "has anything changed?" that every `dvc repro` asks.
+    Two of MLflow's tables are read directly there; a test holds this against the client's answers.
+    """
+    uri, name = tracking_uri(params), params.task.name
+    file = sqlite_file(uri)
+    if file is None:
+        client = connect(params)
+        with translated(uri):
+            return version in {int(v.version) for v in versions(client, name)}, champion_version(client, name)
+    if not file.is_file():
+        return False, None
+    try:
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5) as database:
+            found = database.execute(
+                "SELECT 1 FROM model_versions WHERE name = ? AND version = ? AND current_stage != 'Deleted_Internal'",
+                (name, version),
+            ).fetchone()
+            alias = database.execute(
+                "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?", (name, CHAMPION)
+            ).fetchone()
+    except sqlite3.OperationalError:  # locked, or tables not there: the full way gives the full answer
+        return False, None
+    return found is not None, int(alias[0]) if alias else None

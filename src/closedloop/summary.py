@@ -1,0 +1,61 @@
+"""The short table that a finished run ends with."""
+
+from typing import Any
+
+from closedloop.config import Params
+from closedloop.errors import DataError
+from closedloop.files import read_json
+from closedloop.paths import Paths
+
+
+def summarise(params: Params, paths: Paths) -> str:
+    """What the last run came to: data, score, model, drift, and where to look next.
+
+    Raises DataError when the pipeline has not been run to its end.
+    """
+    reports: dict[str, Any] = {}
+    for name in ("preprocess", "evaluation", "registration", "drift"):
+        file = paths.report(f"{name}.json")
+        if not file.is_file():
+            raise DataError(f"{file} is missing: `make run` has not come to its end for {params.task.name} yet")
+        reports[name] = read_json(file)
+    rows = [
+        ("data", _data(params, reports["preprocess"])),
+        ("score", _score(reports["evaluation"])),
+        ("model", _model(params, reports["registration"])),
+        ("drift", _drift(reports["drift"])),
+        ("look", f"make ui (runs, figures, model) · {paths.reports}/drift.html · {paths.reports}/validation.html"),
+    ]
+    return "\n" + "\n".join(f"  {name:6} {text}" for name, text in rows) + "\n"
+
+
+def _data(params: Params, report: dict[str, Any]) -> str:
+    counts = ", ".join(f"{split} {part['examples']:,}" for split, part in report["splits"].items())
+    return f"{params.task.title}: {counts}"
+
+
+def _score(report: dict[str, Any]) -> str:
+    accuracy = report["metrics"]["accuracy"]
+    return (
+        f"test accuracy {_percent(accuracy)} ({report['confidence']:.0%} interval "
+        f"{accuracy['low']:.2%} to {accuracy['high']:.2%}), macro F1 {report['metrics']['macro_f1']['value']:.4f}"
+    )
+
+
+def _model(params: Params, report: dict[str, Any]) -> str:
+    champion = report["champion"]
+    alias = "champion" if champion == report["version"] else f"not champion, which stays version {champion}"
+    return f"{params.task.name} version {report['version']}: {alias} ({report['reasons'][0]})"
+
+
+def _drift(report: dict[str, Any]) -> str:
+    window = report["window"]
+    shifted = "" if window["scenario"] == "none" else f" shifted by {window['scenario']} {window['severity']}"
+    accuracy = report.get("accuracy")
+    seen = f", accuracy there {_percent(accuracy)}" if accuracy else ""
+    why = f": {report['reasons'][0]}" if report["reasons"] else ""
+    return f"{report['verdict']} on {window['rows']:,} production examples{shifted}{seen}{why}"
+
+
+def _percent(interval: dict[str, float]) -> str:
+    return f"{interval['value']:.2%}"

@@ -1,0 +1,108 @@
+"""params.yaml: composed from conf/, every mistake named, staleness noticed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from closedloop import composition
+from closedloop.config import load, parse
+from closedloop.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    file = tmp_path / "params.yaml"
+    composition.write(file, "digits", ["trainer.max_epochs=3"], CONF)
+    return file
+
+
+@pytest.mark.parametrize("task", sorted(path.stem for path in (CONF / "task").glob("*.yaml")))
+def test_every_shipped_task_is_a_valid_configuration(task: str, tmp_path: Path) -> None:
+    assert composition.write(tmp_path / "params.yaml", task, conf=CONF).task.name == task
+
+
+@pytest.mark.parametrize(
+    "choice",
+    sorted(
+        f"{path.parent.name}={path.stem}"
+        for path in CONF.glob("*/*.yaml")
+        if path.parent.name not in ("task", "source")
+    ),
+)
+def test_every_shipped_option_composes(choice: str, tmp_path: Path) -> None:
+    composition.write(tmp_path / "params.yaml", "digits", [choice], CONF)
+
+
+def test_the_committed_params_are_current() -> None:
+    composition.check_current(ROOT / "params.yaml", CONF)
+
+
+def test_overrides_are_recorded_and_composed_again(params: Path) -> None:
+    assert load(params).composed.overrides == ["trainer.max_epochs=3"]
+    assert load(params).trainer.max_epochs == 3
+    composition.check_current(params, CONF)
+
+
+def test_a_change_in_conf_makes_params_stale_in_one_line_that_names_key_and_way_out(
+    params: Path, tmp_path: Path
+) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(CONF, conf)
+    trainer = conf / "trainer" / "default.yaml"
+    trainer.write_text(trainer.read_text().replace("compile: false", "compile: true"))
+    with pytest.raises(ConfigError) as raised:
+        composition.check_current(params, conf)
+    message = str(raised.value)
+    assert "trainer.compile is false but conf/ says true" in message
+    assert "make params TASK=digits ARGS='trainer.max_epochs=3'" in message
+    assert "\n" not in message
+
+
+def test_a_hand_edited_value_can_be_kept_with_the_command_in_the_message(params: Path) -> None:
+    params.write_text(params.read_text().replace("batch_size: 64", "batch_size: 32"))
+    with pytest.raises(ConfigError, match="trainer.batch_size=32"):
+        composition.check_current(params, CONF)
+    composition.write(params, "digits", ["trainer.max_epochs=3", "trainer.batch_size=32"], CONF)
+    composition.check_current(params, CONF)
+
+
+def test_three_mistakes_in_values_are_all_named(params: Path) -> None:
+    content = yaml.safe_load(params.read_text())
+    content["trainer"]["max_epochs"] = -1
+    content["model"]["dropot"] = 0.1
+    content["optimizer"]["lr"] = "fast"
+    with pytest.raises(ConfigError) as raised:
+        parse(content, "params.yaml")
+    message = str(raised.value)
+    assert "3 mistakes" in message
+    assert "trainer.max_epochs: Input should be greater than or equal to 1 (found -1)" in message
+    assert "model.dropot: unknown key; allowed here: dense, dropout, filters" in message
+    assert "optimizer.lr" in message and "'fast'" in message
+    assert raised.value.exit_code == 2
+
+
+def test_all_overrides_that_hydra_refuses_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        composition.write(tmp_path / "params.yaml", "digits", ["trainer.epochs=3", "optimiser.lr=1"], CONF)
+    assert "trainer.epochs=3" in str(raised.value)
+    assert "optimiser.lr=1" in str(raised.value)
+    assert not (tmp_path / "params.yaml").exists()
+
+
+def test_an_unknown_task_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="digits, mnist"):
+        composition.write(tmp_path / "params.yaml", "minst", conf=CONF)
+
+
+def test_missing_params_name_the_command_that_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="make params TASK=digits"):
+        load(tmp_path / "params.yaml")
+
+
+def test_a_later_override_replaces_an_earlier_one_of_the_same_key() -> None:
+    assert composition.merged(["seed=1", "trainer.max_epochs=3"], ["seed=2"]) == ["seed=2", "trainer.max_epochs=3"]
