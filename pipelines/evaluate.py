@@ -1,0 +1,18 @@
+"""evaluate: the exported model on the test split -> metrics with intervals, figures, the reference for drift."""
+
+from closedloop.config import Params
+from closedloop.paths import Paths
+from closedloop.stage import stage
+
+
+@stage
+def main(params: Params, paths: Paths) -> None:
+    from closedloop.evaluation.evaluate import evaluate
+
+    report = evaluate(params, paths)
+    for name, figure in report["metrics"].items():
+        print(f"{name:17} {figure['value']:.4f}  [{figure['low']:.4f}, {figure['high']:.4f}]  {figure['method']}")
+
+
+if __name__ == "__main__":
+    main()

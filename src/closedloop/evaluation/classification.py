@@ -1,0 +1,62 @@
+"""The evaluation of a classifier, as it is written to evaluation.json and metrics.json."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from closedloop.config import Evaluation
+from closedloop.errors import DataError
+from closedloop.evaluation import metrics
+from closedloop.evaluation.intervals import headline, wilson
+from closedloop.evaluation.predictions import Predictions
+
+
+def report(task: str, found: Predictions, config: Evaluation) -> dict[str, Any]:
+    """Headline metrics and per-class figures, each with its interval.
+
+    Raises DataError when a class has no example: its recall, and with it macro F1, cannot be known.
+    """
+    absent = [name for code, name in enumerate(found.classes) if not (found.labels == code).any()]
+    if absent:
+        raise DataError(
+            f"the test split holds no example of {len(absent)} of {len(found.classes)} classes: "
+            f"{', '.join(absent[:10])}; "
+            "add some, enlarge preprocess.test_share, or take the class out of task.classes"
+        )
+    headlines = headline(found, config)
+    return {
+        "task": task,
+        "examples": len(found.ids),
+        "confidence": config.confidence,
+        "resamples": config.resamples,
+        "seed": config.seed,
+        "metrics": {name: asdict(interval) for name, interval in headlines.items()},
+        "classes": class_rows(found, config.confidence),
+    }
+
+
+def class_rows(found: Predictions, confidence: float) -> list[dict[str, Any]]:
+    """Support, precision, recall with its score interval, and F1 of each class, in the order of the classes."""
+    confusion = metrics.confusion_matrix(found.labels, found.predicted, len(found.classes)).astype(np.float64)
+    hits, support, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    low, high = wilson(hits, support, confidence)
+    columns = {
+        "precision": metrics.precision(hits, predicted),
+        "recall": metrics.recall(hits, support),
+        "recall_low": low,
+        "recall_high": high,
+        "f1": metrics.f1(hits, support, predicted),
+    }
+    return [
+        {"class": name, "support": int(support[code]), **{key: float(column[code]) for key, column in columns.items()}}
+        for code, name in enumerate(found.classes)
+    ]
+
+
+def flat(report: dict[str, Any]) -> dict[str, float]:
+    """The headlines as one flat table, for `dvc metrics show` and `dvc metrics diff`."""
+    rows: dict[str, float] = {}
+    for name, interval in report["metrics"].items():
+        rows |= {name: interval["value"], f"{name}_low": interval["low"], f"{name}_high": interval["high"]}
+    return rows | {"worst_class_recall": min(row["recall"] for row in report["classes"])}

@@ -1,0 +1,43 @@
+"""What an answer costs on this machine."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from closedloop.serving.predictor import Predictor
+
+WARM_UP, CALLS = 20, 300  # the first calls allocate memory and start threads; 300 give a steady 95th percentile
+BULK_ROWS = 2048
+MEASURED = (
+    "one example in request form through the fitted transform and ONNX Runtime to its probabilities, in process; "
+    "decoding of JSON, HTTP and logging are not included"
+)
+
+
+def measure(predictor: Predictor, examples: pa.Table, model: Path, preprocessor: Path) -> dict[str, Any]:
+    """Time of single calls (milliseconds), throughput in bulk (examples a second), and bytes of what is deployed."""
+    single = [examples.slice(row % examples.num_rows, 1) for row in range(WARM_UP + CALLS)]
+    for example in single[:WARM_UP]:
+        predictor.probabilities(example)
+    times = np.array([_milliseconds(predictor, example) for example in single[WARM_UP:]])
+    bulk = examples.slice(0, BULK_ROWS)
+    predictor.probabilities(bulk)
+    fastest = min(_milliseconds(predictor, bulk) for _ in range(3))
+    files = [model, *(path for path in sorted(preprocessor.rglob("*")) if path.is_file())]
+    return {
+        "latency_ms_median": round(float(np.median(times)), 4),
+        "latency_ms_p95": round(float(np.quantile(times, 0.95)), 4),
+        "latency_calls": CALLS,
+        "latency_measured": MEASURED,
+        "examples_per_second": round(bulk.num_rows / fastest * 1000, 1),
+        "size_bytes": sum(path.stat().st_size for path in files),
+    }
+
+
+def _milliseconds(predictor: Predictor, examples: pa.Table) -> float:
+    started = time.perf_counter()
+    predictor.probabilities(examples)
+    return (time.perf_counter() - started) * 1000
