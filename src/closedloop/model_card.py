@@ -20,7 +20,8 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         for row in evaluation["classes"]
     ]
     checks = [
-        f"| {check.name} | {check.found} | {check.bound} | {'met' if check.passed else 'not met'} |"
+        f"| {check.name} | {'unknown' if check.found is None else f'{check.found:.6g}'} | {check.bound:g} | "
+        f"{'met' if check.passed else 'not met'} |"
         for check in verdict.checks
     ]
     worst = min(evaluation["classes"], key=lambda row: row["recall"])

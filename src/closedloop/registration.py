@@ -2,18 +2,18 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from closedloop.config import Params
-from closedloop.data.examples import ID, labels, read_examples
+from closedloop.data.examples import read_examples
 from closedloop.data.tensors import read_tensors
-from closedloop.errors import RegistryError
+from closedloop.errors import DataError, RegistryError
 from closedloop.evaluation.comparison import Comparison, compare
 from closedloop.evaluation.gate import Verdict, judge
+from closedloop.evaluation.predictions import Predictions
 from closedloop.files import read_json, sha256, sha256_tree, write_json, write_text
 from closedloop.lineage import dvc_hashes, git_commit
 from closedloop.model_card import model_card
@@ -26,7 +26,6 @@ from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
 
 CHECKED = 256  # examples that the packaged model must answer as torch did
-TOLERANCE = 1e-4  # of probabilities between evaluation and the packaged model: both are ONNX Runtime
 
 
 def register(params: Params, paths: Paths) -> dict[str, Any]:
@@ -74,8 +73,10 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     challenger = _version(client, params, paths, run, digests["model"])
     champion = champion_version(client, name)
     parity = _parity_error(params, paths, challenger)
-    comparison = None if champion is None else _compare(client, params, paths, champion)
-    verdict = judge(evaluation, comparison, params.gate, champion, parity)
+    comparison, missing = (None, "") if champion is None else _compare(client, params, paths, champion)
+    verdict = judge(
+        evaluation, comparison, params.gate, champion_version=champion, parity_error=parity, missing=missing
+    )
     reasons = verdict.reasons
     if champion == challenger:
         reasons = ["this model is the champion already"]
@@ -103,7 +104,8 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         "run_id": run.id,
         "verdict": tags["verdict"],
         "reasons": reasons,
-        "checks": [vars(check) for check in verdict.checks],
+        "checks": verdict.as_dict()["checks"],
+        "comparison": None if comparison is None else asdict(comparison),
         "digests": digests,
         "summary": f"version {challenger} {tags['verdict']}: {reasons[0]}; the champion is "
         + (f"version {current}" if current is not None else "nobody"),
@@ -168,21 +170,13 @@ def _parity_error(params: Params, paths: Paths, version: int) -> float:
     return float(np.abs(served - golden[: len(records)].astype(float)).max())
 
 
-def _compare(client: Any, params: Params, paths: Paths, champion: int) -> Comparison | None:
-    """Challenger and champion on the same test examples; None when the champion cannot answer them."""
+def _compare(client: Any, params: Params, paths: Paths, champion: int) -> tuple[Comparison | None, str]:
+    """Challenger and champion on the same test examples; without it, why there is none."""
     examples = read_examples(paths.examples("test"))
-    table = pq.read_table(paths.predictions)
-    if table.column(ID).to_pylist() != examples.column(ID).to_pylist():
-        raise RegistryError(
-            f"{paths.predictions} is not of {paths.examples('test')}; run `dvc repro` to evaluate again"
-        )
     try:
         predictor = load_version(client, params.task.name, champion).predictor
-        theirs = predictor.probabilities(examples)
-    except (RegistryError, ValueError) as error:
-        print(f"the champion, version {champion}, cannot answer the test examples: {error}")
-        return None
-    index = {name: code for code, name in enumerate(params.task.classes)}
-    targets = np.array([index[label] for label in labels(examples)])
-    ours: NDArray[np.float64] = Predictor.load(paths.model / "model.onnx", paths.preprocessor).probabilities(examples)
-    return compare(ours, theirs, targets, params.gate)
+        theirs = Predictions.of(examples, predictor.probabilities(examples), predictor.classes)
+        ours = Predictions.read(paths.predictions)
+        return compare(ours, theirs, params.gate.metric, params.gate.confidence), ""
+    except (RegistryError, DataError) as error:
+        return None, f"the champion, version {champion}, cannot be compared with: {error}"

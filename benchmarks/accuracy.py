@@ -1,0 +1,90 @@
+"""Test accuracy over seeds, as the pipeline trains: python benchmarks/accuracy.py {digits,mnist} [SEEDS]
+
+Each seed sets the initial weights, the shuffling and the augmentation, and for digits, which has no official test
+split, the splits as well. Writes docs/benchmarks/accuracy-<task>.json.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from closedloop.sources.acquire import acquire
+from machine import describe_machine
+from tqdm import tqdm
+
+from closedloop.composition import compose
+from closedloop.config import Params, parse
+from closedloop.data.examples import labels, read_examples
+from closedloop.data.preprocessing import preprocess
+from closedloop.files import write_json
+from closedloop.learning import training
+from closedloop.paths import Paths
+from closedloop.serving.predictor import Predictor
+
+SEEDS = {"digits": 5, "mnist": 3}
+
+
+def main() -> None:
+    task = sys.argv[1]
+    seeds = range(int(sys.argv[2]) if len(sys.argv) > 2 else SEEDS[task])
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in seeds:
+            overrides = [f"seed={seed}"] + ([f"preprocess.seed={seed}"] if task == "digits" else [])
+            runs.append(measure(parse(compose(task, overrides), "conf"), Paths(task, Path(folder))))
+            print(runs[-1], flush=True)
+    scores = [run["test_accuracy"] for run in runs]
+    # Student's t for the mean of few seeds
+    half = _t(len(scores)) * statistics.stdev(scores) / len(scores) ** 0.5
+    result = {
+        "task": task,
+        "mean_test_accuracy": statistics.mean(scores),
+        "interval_95": [statistics.mean(scores) - half, statistics.mean(scores) + half],
+        "longest_seconds": max(run["seconds"] for run in runs),
+        "runs": runs,
+        "machine": describe_machine(),
+        "command": f"python benchmarks/accuracy.py {task} {len(scores)}",
+    }
+    write_json(Path("docs/benchmarks") / f"accuracy-{task}.json", result)
+    print(f"{task}: mean test accuracy {statistics.mean(scores):.4%} over {len(scores)} seeds, +- {half:.4%}")
+
+
+def measure(params: Params, paths: Paths) -> dict[str, Any]:
+    """Train as the pipeline does and look at the test split once."""
+    acquire(params, paths)
+    preprocess(params, paths)
+    training.save_session(training.open_session(params, paths), paths)
+    started = time.monotonic()
+    trained = training.fit(params, paths, lambda _metrics, _epoch: None)
+    seconds = time.monotonic() - started
+    training.save(trained, paths)
+    training.close_session(paths)
+    predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
+    test = read_examples(paths.examples("test"))
+    answers = np.array(predictor.classes)[predictor.probabilities(test).argmax(axis=1)]
+    return {
+        "seed": params.seed,
+        "test_accuracy": float((answers == np.array(labels(test))).mean()),
+        "test_examples": test.num_rows,
+        "epochs": trained.facts["epochs"],
+        "best_epoch": trained.facts["best_epoch"],
+        "precision": trained.facts["precision"],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _t(count: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, count - 1))
+
+
+if __name__ == "__main__":
+    os.environ["TQDM_MININTERVAL"] = "5"
+    tqdm.monitor_interval = 0
+    main()
