@@ -122,7 +122,7 @@ def reliability(table: pd.DataFrame, report: dict[str, Any], path: Path) -> None
             capsize=0,
             zorder=3,
         )
-        top.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03), ylabel="accuracy in the bin")
+        top.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03), ylabel="accuracy in the bin, with its interval")
         top.grid(True)
         bottom.bar(
             table["bin_low"],
@@ -173,7 +173,8 @@ def mistakes(found: Predictions, picture: Callable[[int], NDArray[np.uint8]], pa
     wrong = np.flatnonzero(~found.correct)
     if len(wrong):
         chosen = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:SHOWN]
-        subtitle = f"{len(chosen)} of the {len(wrong):,} mistakes on {len(found.ids):,} test examples, the most confident first"
+        which = f"all {len(wrong):,}" if len(wrong) == len(chosen) else f"{len(chosen)} of {len(wrong):,}"
+        subtitle = f"{which} mistakes on {len(found.ids):,} test examples, the most confident first"
     else:
         chosen = np.argsort(found.confidence, kind="stable")[:SHOWN]
         subtitle = f"none on {len(found.ids):,} test examples; these it was least sure of"

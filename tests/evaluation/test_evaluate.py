@@ -1,0 +1,126 @@
+"""The stage as a whole, on scanned digits and a model that needs no torch."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from digits_project import Project, write_linear_model
+from sklearn.metrics import accuracy_score, log_loss
+
+from closedloop.data.examples import LABEL, write_examples
+from closedloop.errors import DataError
+from closedloop.evaluation.evaluate import evaluate
+from closedloop.evaluation.predictions import Predictions
+from closedloop.files import read_json
+
+MakeProject = Callable[[Path], Project]
+
+
+@pytest.fixture(scope="module")
+def project(make_project: MakeProject, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = make_project(tmp_path_factory.mktemp("project"))
+    evaluate(made.params, made.paths)
+    return made
+
+
+def test_the_report_holds_what_the_gate_and_the_summary_read(project: Project) -> None:
+    report = read_json(project.paths.report("evaluation.json"))
+    assert (report["task"], report["examples"], report["confidence"]) == ("digits", 300, 0.95)
+    assert set(report["metrics"]) == {"accuracy", "macro_f1", "log_loss", "calibration_error"}
+    for figure in report["metrics"].values():
+        assert figure["low"] <= figure["value"] <= figure["high"]
+    assert [row["class"] for row in report["classes"]] == project.params.task.classes
+    assert sum(row["support"] for row in report["classes"]) == 300
+    assert 0 < report["serving"]["latency_ms_median"] <= report["serving"]["latency_ms_p95"]
+    assert report["serving"]["size_bytes"] > (project.paths.model / "model.onnx").stat().st_size
+
+
+def test_the_figures_are_those_of_the_predictions_kept(project: Project) -> None:
+    found = Predictions.read(project.paths.predictions)
+    report = read_json(project.paths.report("evaluation.json"))
+    truth = [int(label) for label in project.test.column(LABEL).to_pylist()]
+    assert report["metrics"]["accuracy"]["value"] == pytest.approx(accuracy_score(truth, found.predicted))
+    assert report["metrics"]["accuracy"]["value"] > 0.9  # a linear model on digits
+    assert report["metrics"]["log_loss"]["value"] == pytest.approx(log_loss(truth, found.probabilities), rel=1e-4)
+    flat = read_json(project.paths.report("metrics.json"))
+    assert flat["accuracy"] == report["metrics"]["accuracy"]["value"]
+    assert flat["worst_class_recall"] == min(row["recall"] for row in report["classes"])
+
+
+def test_tables_figures_and_reference_are_written(project: Project) -> None:
+    confusion = pd.read_csv(project.paths.report("confusion.csv"), dtype=str)
+    assert confusion["actual"].tolist() == project.test.column(LABEL).to_pylist()
+    assert pd.read_csv(project.paths.report("calibration.csv"))["examples"].sum() == 300
+    assert len(pd.read_parquet(project.paths.reference)) == 300
+    for name in ("confusion", "reliability", "mistakes", "classes"):
+        assert (project.paths.figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(project.paths.root.rglob("*.tmp"))
+
+
+def test_everything_but_the_timing_is_the_same_again(
+    project: Project, make_project: MakeProject, tmp_path: Path
+) -> None:
+    again = make_project(tmp_path)
+    evaluate(again.params, again.paths)
+    first, second = (read_json(paths.report("evaluation.json")) for paths in (project.paths, again.paths))
+    assert first.pop("serving").keys() == second.pop("serving").keys()
+    assert first == second
+    for name in (
+        "predictions.parquet",
+        "reference.parquet",
+        "confusion.csv",
+        "calibration.csv",
+        "figures/mistakes.png",
+    ):
+        assert project.paths.report(name).read_bytes() == again.paths.report(name).read_bytes(), name
+
+
+def test_neither_torch_nor_mlflow_is_imported() -> None:
+    program = (
+        "import sys, closedloop.evaluation.evaluate, closedloop.evaluation.gate, closedloop.evaluation.comparison; "
+        "print([name for name in ('torch', 'mlflow', 'matplotlib', 'evidently', 'sklearn') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_a_class_without_test_examples_is_named(make_project: MakeProject, tmp_path: Path) -> None:
+    made = make_project(tmp_path)
+    known = pa.array(np.array(made.test.column(LABEL).to_pylist()) != "7")
+    write_examples(made.paths.examples("test"), made.test.filter(known))
+    with pytest.raises(DataError, match="no example of 1 of 10 classes: 7"):
+        evaluate(made.params, made.paths)
+    assert not made.paths.reports.exists()  # nothing half-written
+
+
+def test_answers_that_are_not_numbers_are_refused(make_project: MakeProject, tmp_path: Path) -> None:
+    made = make_project(tmp_path)
+    write_linear_model(made.paths.model / "model.onnx", np.full((64, 10), np.nan), np.zeros(10), (1, 8, 8))
+    with pytest.raises(DataError, match="300 of 300 answers are not probabilities"):
+        evaluate(made.params, made.paths)
+
+
+def test_an_empty_split_is_refused(make_project: MakeProject, tmp_path: Path) -> None:
+    made = make_project(tmp_path)
+    write_examples(made.paths.examples("test"), made.test.slice(0, 0))
+    with pytest.raises(DataError, match="the split is empty"):
+        evaluate(made.params, made.paths)
+
+
+def test_a_model_of_other_classes_is_refused(make_project: MakeProject, tmp_path: Path) -> None:
+    made = make_project(tmp_path)
+    renamed = made.params.task.model_copy(update={"classes": [f"digit {i}" for i in range(10)]})
+    with pytest.raises(DataError, match="was fitted for the classes 0, 1, 2"):
+        evaluate(made.params.model_copy(update={"task": renamed}), made.paths)
+
+
+def test_a_missing_model_is_named(make_project: MakeProject, tmp_path: Path) -> None:
+    made = make_project(tmp_path)
+    (made.paths.model / "model.onnx").unlink()
+    with pytest.raises(DataError, match=r"cannot load the model .*model\.onnx"):
+        evaluate(made.params, made.paths)
