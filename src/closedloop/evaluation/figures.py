@@ -46,7 +46,7 @@ STYLE: dict[Any, Any] = {  # Any: only matplotlib, imported late, can name its k
 }
 ANNOTATED = 20  # classes up to which a cell of the confusion matrix has room for its count
 NAMED = 40  # classes up to which each has room for its name
-SHOWN = 24  # mistakes in the picture
+COLUMNS, SHOWN = 8, 24  # of the picture of mistakes
 
 
 @contextmanager
@@ -91,8 +91,12 @@ def confusion(found: Predictions, path: Path) -> None:
                 axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", fontsize=9, color=colour)
         axes.set(xlabel="predicted", ylabel="actual")
         if size <= NAMED:
-            axes.set_xticks(range(size), found.classes, rotation=_slant(found.classes))
-            axes.set_yticks(range(size), found.classes)
+            names = [_short(name, 18) for name in found.classes]
+            axes.set_yticks(range(size), names)
+            if max(map(len, names)) <= 3:
+                axes.set_xticks(range(size), names)
+            else:
+                axes.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
         axes.grid(which="minor", color=PALE if size <= NAMED else "none")
@@ -111,17 +115,9 @@ def reliability(table: pd.DataFrame, report: dict[str, Any], path: Path) -> None
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
         top.text(0.02, 0.05, "as accurate as confident", color=GREY, fontsize=8.5, rotation=45, rotation_mode="anchor")
-        distance = (table["accuracy"] - table["accuracy_low"], table["accuracy_high"] - table["accuracy"])
-        top.errorbar(
-            table["confidence"],
-            table["accuracy"],
-            yerr=distance,
-            fmt="o",
-            color=BLUE,
-            elinewidth=1.4,
-            capsize=0,
-            zorder=3,
-        )
+        low, high = table["accuracy"] - table["accuracy_low"], table["accuracy_high"] - table["accuracy"]
+        places, heights = table["confidence"].to_numpy(), table["accuracy"].to_numpy()
+        top.errorbar(places, heights, yerr=np.stack([low, high]), fmt="o", color=BLUE, elinewidth=1.4, zorder=3)
         top.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03), ylabel="accuracy in the bin, with its interval")
         top.grid(True)
         bottom.bar(
@@ -161,7 +157,7 @@ def classes(report: dict[str, Any], path: Path) -> None:
             axes.text(
                 1.015, place, f"{found:,} of {row['support']:,}", transform=axes.get_yaxis_transform(), va="center"
             )
-        axes.set_yticks(places, [row["class"] for row in rows])
+        axes.set_yticks(places, [_short(row["class"], 30) for row in rows])
         axes.set(xlim=(left, 1.0 + 0.03 * (1 - left)), ylim=(len(rows) - 0.4, -0.6), xlabel="recall", ylabel="class")
         axes.grid(True, axis="x")
         axes.tick_params(axis="y", length=0)
@@ -169,19 +165,19 @@ def classes(report: dict[str, Any], path: Path) -> None:
 
 
 def mistakes(found: Predictions, picture: Callable[[int], NDArray[np.uint8]], path: Path) -> None:
-    """The examples wrong with the greatest confidence; where none is wrong, the ones right with the least."""
-    wrong = np.flatnonzero(~found.correct)
-    if len(wrong):
-        chosen = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:SHOWN]
-        which = f"all {len(wrong):,}" if len(wrong) == len(chosen) else f"{len(chosen)} of {len(wrong):,}"
-        subtitle = f"{which} mistakes on {len(found.ids):,} test examples, the most confident first"
-    else:
-        chosen = np.argsort(found.confidence, kind="stable")[:SHOWN]
-        subtitle = f"none on {len(found.ids):,} test examples; these it was least sure of"
-    columns = min(8, max(5, len(chosen)))
-    lines = -(-len(chosen) // columns)
-    with _page(path, 1.25 * columns, 0.8 + 1.78 * lines, "The worst mistakes", subtitle) as figure:
-        grid = np.atleast_1d(figure.subplots(lines, columns)).reshape(-1)
+    """The examples wrong with the greatest confidence; a first line that these leave open, right with the least."""
+    wrong, right = np.flatnonzero(~found.correct), np.flatnonzero(found.correct)
+    worst = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:SHOWN]
+    unsure = right[np.argsort(found.confidence[right], kind="stable")][: max(0, COLUMNS - len(worst))]
+    chosen = np.concatenate([worst, unsure])
+    subtitle = f"{len(wrong):,} of {len(found.ids):,} test examples wrong; " + (
+        f"the {SHOWN} most confident" if len(wrong) > SHOWN else "orange: wrong, the most confident first"
+    )
+    if len(unsure):
+        subtitle += "; blue: right, the least confident first"
+    lines = -(-len(chosen) // COLUMNS)
+    with _page(path, 1.25 * COLUMNS, 0.8 + 1.78 * lines, "The worst mistakes", subtitle) as figure:
+        grid = np.atleast_1d(figure.subplots(lines, COLUMNS)).reshape(-1)
         for axes in grid:
             axes.set_axis_off()
         for axes, row in zip(grid, chosen, strict=False):
@@ -192,11 +188,10 @@ def _example(axes: "Axes", found: Predictions, row: int, image: NDArray[np.uint8
     truth, said = found.classes[found.labels[row]], found.classes[found.predicted[row]]
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     colour = BLUE if truth == said else ORANGE
-    axes.set_title(
-        f"said {_short(said)} {found.confidence[row]:.0%}", color=colour, fontsize=9.5, pad=15, weight="bold"
-    )
-    axes.text(0, 1.04, f"is {_short(truth)}", transform=axes.transAxes, fontsize=9, va="bottom")
-    axes.text(0, -0.03, found.ids[row], transform=axes.transAxes, fontsize=6.5, color=GREY, va="top")
+    axes.set_title(f"said {_short(said, 9)}", color=colour, fontsize=9.5, pad=15, weight="bold")
+    axes.text(0, 1.04, f"is {_short(truth, 14)}", transform=axes.transAxes, fontsize=9, va="bottom", in_layout=False)
+    below = f"{found.confidence[row]:.1%}  {_short(found.ids[row], 14)}"
+    axes.text(0, -0.03, below, transform=axes.transAxes, fontsize=7, color=GREY, va="top", in_layout=False)
 
 
 def training_curves(history_csv: Path, out_png: Path) -> None:
@@ -230,9 +225,5 @@ def training_curves(history_csv: Path, out_png: Path) -> None:
             axes.grid(True)
 
 
-def _slant(names: list[str]) -> int:
-    return 0 if max(map(len, names)) <= 3 else 45
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 12 else name[:11] + "…"
+def _short(name: str, longest: int) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"
