@@ -65,7 +65,7 @@ def test_a_change_in_conf_makes_params_stale_in_one_line_that_names_key_and_way_
 
 def test_a_hand_edited_value_can_be_kept_with_the_command_in_the_message(params: Path) -> None:
     params.write_text(params.read_text().replace("batch_size: 64", "batch_size: 32"))
-    with pytest.raises(ConfigError, match="trainer.batch_size=32"):
+    with pytest.raises(ConfigError, match=r"trainer\.batch_size=32"):
         composition.check_current(params, CONF)
     composition.write(params, "digits", ["trainer.max_epochs=3", "trainer.batch_size=32"], CONF)
     composition.check_current(params, CONF)

@@ -1,7 +1,5 @@
-"""Brings the registry to the state that the evaluation warrants, and writes a receipt that says why."""
+"""From an evaluated model to a version, a verdict and perhaps a new champion; the receipt says why."""
 
-import hashlib
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -14,12 +12,13 @@ from closedloop.errors import DataError, RegistryError
 from closedloop.evaluation.comparison import Comparison, compare
 from closedloop.evaluation.gate import Verdict, judge
 from closedloop.evaluation.predictions import Predictions
-from closedloop.files import read_json, sha256, sha256_tree, write_json, write_text
+from closedloop.files import read_json, write_json, write_text
 from closedloop.lineage import dvc_hashes, git_commit
 from closedloop.model_card import model_card
 from closedloop.paths import Paths
+from closedloop.receipt import receipt_digests
 from closedloop.registry import packaging
-from closedloop.registry.aliases import champion_version, load_version, move_champion, quick_look, versions
+from closedloop.registry.aliases import champion_version, load_version, move_champion, versions
 from closedloop.registry.runs import Run, create_run, exists, run_name
 from closedloop.registry.store import connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
@@ -29,40 +28,15 @@ CHECKED = 256  # examples that the packaged model must answer as torch did
 
 
 def register(params: Params, paths: Paths) -> dict[str, Any]:
-    """Register the trained model unless it already is, judge it, move the alias or not; return the receipt.
+    """Register the trained model unless it already is, judge it, move the alias or not; write and return the receipt.
 
-    Ends in milliseconds when nothing has changed since the last receipt. Raises RegistryError when the store fails.
+    Raises RegistryError when the store fails, or the packaged model does not work in a process without torch.
     """
-    digests = _digests(params, paths)
-    receipt_file = paths.report("registration.json")
-    receipt: dict[str, Any] = read_json(receipt_file) if receipt_file.is_file() else {}
-    if receipt.get("digests") == digests:
-        there, champion = quick_look(params, receipt["version"])
-        if there and champion is not None:
-            if champion != receipt["champion"]:  # moved by hand: traffic must go through the new one
-                receipt = {
-                    **receipt,
-                    "champion": champion,
-                    "summary": f"the champion is version {champion}, set by hand",
-                }
-                write_json(receipt_file, receipt)
-            return receipt
+    digests = receipt_digests(params, paths)
     with registry_lock(params), translated(tracking_uri(params)):
         receipt = _register(params, paths, digests)
-    write_json(receipt_file, receipt)
+        write_json(paths.report("registration.json"), receipt)
     return receipt
-
-
-def _digests(params: Params, paths: Paths) -> dict[str, str]:
-    """What the verdict depends on; the model's digest names its version in the registry."""
-    model = hashlib.sha256((sha256(paths.model / "model.onnx") + sha256_tree(paths.preprocessor)).encode())
-    evaluation = read_json(paths.report("evaluation.json"))
-    evaluation.pop("serving")  # a latency differs at every measurement; it is judged, but does not make a new model
-    verdict = [evaluation, params.gate.model_dump(), sha256(paths.examples("test"))]
-    return {
-        "model": model.hexdigest(),
-        "verdict": hashlib.sha256(json.dumps(verdict, sort_keys=True).encode()).hexdigest(),
-    }
 
 
 def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
     pl.seed_everything(params.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     # deterministic algorithms are asked for below; filling fresh memory besides only finds bugs, and takes time
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its module
     data = PackedDataModule(
         paths.tensors("train"),
         paths.tensors("validation"),

@@ -1,7 +1,6 @@
 """Which version is the champion: reading, moving and taking back the alias."""
 
 import json
-import sqlite3
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,10 +8,9 @@ from typing import Any
 
 from closedloop.config import Params
 from closedloop.errors import ConfigError, RegistryError
-from closedloop.registry.store import connect, registry_lock, sqlite_file, tracking_uri, translated
+from closedloop.registry.store import CHAMPION, connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
 
-CHAMPION = "champion"
 HISTORY = "closedloop.champions"  # tag of the registered model: a JSON list of moves, the latest last
 
 
@@ -143,31 +141,3 @@ def predecessor(history: list[Move], current: int | None, known: set[int]) -> in
     while stack and stack[-1] == current:
         stack.pop()
     return next((version for version in reversed(stack) if version in known and version != current), None)
-
-
-def quick_look(params: Params, version: int) -> tuple[bool, int | None]:
-    """(whether a version exists, the champion), in milliseconds where the store is SQLite.
-
-    Importing MLflow takes two seconds, too long for the question "has anything changed?" that every `dvc repro` asks.
-    Two of MLflow's tables are read directly there; a test holds this against the client's answers.
-    """
-    uri, name = tracking_uri(params), params.task.name
-    file = sqlite_file(uri)
-    if file is None:
-        client = connect(params)
-        with translated(uri):
-            return version in {int(v.version) for v in versions(client, name)}, champion_version(client, name)
-    if not file.is_file():
-        return False, None
-    try:
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5) as database:
-            found = database.execute(
-                "SELECT 1 FROM model_versions WHERE name = ? AND version = ? AND current_stage != 'Deleted_Internal'",
-                (name, version),
-            ).fetchone()
-            alias = database.execute(
-                "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?", (name, CHAMPION)
-            ).fetchone()
-    except sqlite3.OperationalError:  # locked, or tables not there: the full way gives the full answer
-        return False, None
-    return found is not None, int(alias[0]) if alias else None

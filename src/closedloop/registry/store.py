@@ -13,6 +13,7 @@ from closedloop.config import Params
 from closedloop.errors import RegistryError
 
 LOCK_SECONDS = 60.0
+CHAMPION = "champion"  # the alias of the deployed version
 
 
 def project_root() -> Path:

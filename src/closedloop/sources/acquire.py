@@ -1,0 +1,101 @@
+"""A source -> the raw files of a task, and the manifest that says where each came from."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from closedloop.config import Params, RemoteFile, Source
+from closedloop.errors import SourceError
+from closedloop.files import read_json, sha256, write_json
+from closedloop.paths import Paths
+from closedloop.sources.download import fetch
+from closedloop.sources.embedded import write_digits
+from closedloop.sources.mirror import mirror
+
+Entry = dict[str, Any]
+
+
+def acquire(params: Params, paths: Paths) -> list[Entry]:
+    """Make data/<task>/raw hold exactly the files of the source; write and return the manifest, one entry a file.
+
+    A file that is there with the right checksum is kept. Raises SourceError when a file cannot be had as configured,
+    or another run is at work on the same task.
+    """
+    source = params.source
+    with _alone(paths):
+        _sweep(paths.raw, _names(source))
+        manifest = paths.report("manifest.json")
+        if source.kind == "embedded":
+            entries = _embedded(source, paths.raw)
+            write_json(manifest, entries)
+            return entries
+        earlier = {entry["name"]: entry for entry in (read_json(manifest) if manifest.is_file() else [])}
+        entries = []
+        for file in source.files:
+            entries.append(_present(file, source, paths.raw, earlier) or _fetched(file, source, paths.raw))
+            write_json(manifest, entries)  # after each file: a run killed later still knows where this one came from
+        return entries
+
+
+def _names(source: Source) -> set[str]:
+    if source.kind == "embedded":
+        return {name for part in source.parts for name in (part.images, part.labels)}
+    return {file.name for file in source.files}
+
+
+def _embedded(source: Source, raw: Path) -> list[Entry]:
+    origin = write_digits(raw, source.parts[0])
+    return [_entry(raw / name, source, source.homepage, origin, sha256(raw / name)) for name in sorted(_names(source))]
+
+
+def _present(file: RemoteFile, source: Source, raw: Path, earlier: dict[str, Entry]) -> Entry | None:
+    """The manifest's entry of a file that is there and right, or None."""
+    path = raw / file.name
+    if not path.is_file() or sha256(path) != file.sha256:
+        return None
+    known = earlier.get(file.name, {})
+    entry = _entry(path, source, file.url, known.get("retrieved_from"), file.sha256)
+    return {**entry, "retrieved_at": known.get("retrieved_at", entry["retrieved_at"])}
+
+
+def _fetched(file: RemoteFile, source: Source, raw: Path) -> Entry:
+    fetched = fetch(file, raw / file.name, source, mirror())
+    return _entry(raw / file.name, source, file.url, fetched.url, file.sha256)
+
+
+def _entry(path: Path, source: Source, published: str, retrieved_from: str | None, digest: str) -> Entry:
+    status = path.stat()
+    return {
+        "name": path.name,
+        "published_at": published,
+        "retrieved_from": retrieved_from,
+        "retrieved_at": datetime.fromtimestamp(int(status.st_mtime), UTC).isoformat(),
+        "bytes": status.st_size,
+        "sha256": digest,
+        "licence": source.licence,
+        "homepage": source.homepage,
+    }
+
+
+def _sweep(raw: Path, wanted: set[str]) -> None:
+    """Remove what an earlier configuration or a killed run has left."""
+    for path in raw.iterdir() if raw.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in wanted:
+            path.unlink()
+
+
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    paths.data.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(paths.data / ".acquire.lock", timeout=0):  # the system lets go of it when a process is killed
+            yield
+    except Timeout:
+        raise SourceError(f"another run is filling {paths.raw}; wait for it to end, then run again") from None

@@ -1,0 +1,108 @@
+"""One published file: fetched with retries, unpacked and checked while it streams, present whole or not at all."""
+
+import gzip
+import hashlib
+import io
+import time
+import zlib
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from closedloop.config import RemoteFile, Source
+from closedloop.errors import SourceError
+from closedloop.files import CHUNK, atomic
+from closedloop.sources.mirror import VARIABLE, locations
+from closedloop.sources.transport import Body, NotThere, Transient, open_url, public
+
+LONGEST_PAUSE = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Where a file came from and how long its unpacked content is, in bytes."""
+
+    url: str
+    size: int
+
+
+def fetch(file: RemoteFile, destination: Path, source: Source, mirror: str | None) -> Fetched:
+    """Fetch a file from its url, or from the mirror if there is one; the content's sha256 must be the configured one.
+
+    Failures that may pass are tried again after pauses that double. Raises SourceError that names the url, what was
+    expected and what was found; `destination` is untouched then.
+    """
+    places = locations(file.url, mirror)
+    for place in places:
+        try:
+            return _with_retries(file, place, destination, source)
+        except NotThere as error:
+            if mirror is None:
+                raise SourceError(f"{error}; correct source.files.{file.name}.url ({source.homepage})") from None
+    looked = ", ".join(public(place) for place in places)
+    raise SourceError(
+        f"the mirror {public(mirror or '')} has no copy of {public(file.url)}; looked for: {looked}. "
+        f"Put the file there, or unset {VARIABLE} to download it"
+    )
+
+
+def _with_retries(file: RemoteFile, url: str, destination: Path, source: Source) -> Fetched:
+    for attempt in range(source.retries + 1):
+        try:
+            return _once(file, url, destination, source.timeout_seconds)
+        except Transient as error:
+            if attempt == source.retries:
+                tries = "1 try" if attempt == 0 else f"{attempt + 1} tries"
+                raise SourceError(
+                    f"{error}; gave up after {tries}. Check the network and run again, or set {VARIABLE} to a "
+                    "folder that holds the file"
+                ) from None
+            pause = min(source.backoff_seconds * 2**attempt, LONGEST_PAUSE)
+            tqdm.write(f"{error}; next try in {pause:g} s ({attempt + 1} of {source.retries})")
+            time.sleep(pause)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float) -> Fetched:
+    digest, size = hashlib.sha256(), 0
+    with (
+        open_url(url, timeout_seconds) as body,
+        atomic(destination) as temporary,
+        temporary.open("wb") as target,
+        # small files come and go without a bar
+        tqdm(total=body.size, desc=file.name, unit="B", unit_scale=True, delay=0.5) as bar,
+        closing(_unpacked(body, file)) as content,
+    ):
+        while chunk := _read(content, body, url):
+            digest.update(chunk)
+            target.write(chunk)
+            size += len(chunk)
+            bar.update(body.received - bar.n)
+        # inside the block: the file must not appear under its name unless it is the right one
+        if digest.hexdigest() != file.sha256:
+            raise SourceError(
+                f"{public(url)} is not what was expected: its {'un' if file.unpack != 'none' else ''}packed content "
+                f"has sha256 {digest.hexdigest()} ({size} bytes), expected {file.sha256}. The file was altered, or "
+                f"its publisher has a new version: check it, then correct source.files.{file.name}.sha256"
+            )
+    return Fetched(public(url), size)
+
+
+def _unpacked(body: Body, file: RemoteFile) -> IO[bytes]:
+    buffered = io.BufferedReader(body, CHUNK)
+    return gzip.GzipFile(fileobj=buffered) if file.unpack == "gzip" else buffered
+
+
+def _read(content: IO[bytes], body: Body, url: str) -> bytes:
+    """The next piece of unpacked content, at most CHUNK bytes however well it was packed."""
+    try:
+        return content.read(CHUNK)
+    except EOFError:
+        message = f"{public(url)} was cut short: its gzip stream has no end after {body.received} bytes"
+        # with all announced bytes here, it is the published file that is cut short
+        raise (SourceError if body.size == body.received else Transient)(message) from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(f"{public(url)} is not a sound gzip file after {body.received} bytes: {error}") from None

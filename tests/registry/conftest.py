@@ -1,0 +1,88 @@
+"""A trained and evaluated digits project, made once; each test works on a copy with a registry of its own."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from closedloop import composition
+from closedloop.config import Params, load, parse
+from closedloop.data.preprocessing import preprocess
+from closedloop.evaluation.evaluate import evaluate
+from closedloop.files import write_json
+from closedloop.learning import training
+from closedloop.paths import Paths
+from closedloop.sources.acquire import acquire
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def train_into(root: Path, overrides: list[str]) -> None:
+    """Acquire to evaluate, without MLflow: what register finds."""
+    params = composition.write(root / "params.yaml", "digits", overrides, CONF)
+    paths = Paths("digits", root)
+    acquire(params, paths)
+    write_json(paths.report("preprocess.json"), preprocess(params, paths))
+    training.save_session(training.open_session(params, paths), paths)
+    trained = training.fit(params, paths, lambda _metrics, _epoch: None)
+    training.save(trained, paths)
+    training.close_session(paths)
+    write_json(paths.run, {"run_id": "0" * 32, "seconds": 1.0})
+    evaluate(params, paths)
+
+
+@pytest.fixture(scope="session")
+def trained_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A good model and a bad one, with the same test split."""
+    good, bad = tmp_path_factory.mktemp("good"), tmp_path_factory.mktemp("bad")
+    train_into(good, ["trainer.max_epochs=12"])
+    # good enough for floors that a test lowers, and clearly worse than the good one
+    train_into(bad, ["trainer.max_epochs=2", "model.filters=[4]", "model.pooled_layers=1", "model.dense=[8]"])
+    return {"good": good, "bad": bad}
+
+
+@pytest.fixture
+def project(trained_models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a project with the good model trained, and an empty registry."""
+    root = tmp_path / "project"
+    shutil.copytree(trained_models["good"], root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return root
+
+
+@pytest.fixture
+def use_model(trained_models: dict[str, Path], project: Path) -> Callable[[str], None]:
+    """Put the good or the bad model in place of the one that is there."""
+
+    def put(name: str) -> None:
+        for folder in ("models", "reports"):
+            receipt = project / "reports/digits/registration.json"
+            kept = receipt.read_bytes() if receipt.is_file() else None
+            shutil.rmtree(project / folder)
+            shutil.copytree(trained_models[name] / folder, project / folder)
+            if kept is not None:
+                receipt.write_bytes(kept)
+
+    return put
+
+
+@pytest.fixture
+def params_with() -> Callable[..., Params]:
+    """The project's params with some sections changed: params_with(gate={"min_accuracy": 0.5})."""
+
+    def change(**sections: dict[str, object]) -> Params:
+        content = yaml.safe_load(Path("params.yaml").read_text())
+        for section, values in sections.items():
+            content[section] |= values
+        return parse(content, "test")
+
+    return change
+
+
+@pytest.fixture
+def params(project: Path) -> Params:
+    return load(project / "params.yaml")

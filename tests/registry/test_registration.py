@@ -1,0 +1,233 @@
+"""From a trained model to a champion: the gate, the receipt, and a registry that is lost, locked or tampered with."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from closedloop.config import Params
+from closedloop.data.examples import read_examples
+from closedloop.errors import ConfigError, RegistryError
+from closedloop.files import read_json
+from closedloop.paths import Paths
+from closedloop.receipt import current_receipt
+from closedloop.registration import register
+from closedloop.registry import aliases, store
+from closedloop.registry.listing import list_versions
+from closedloop.registry.quick_look import quick_look
+from closedloop.registry.runs import Run, log_monitoring, training_run
+from closedloop.serving.predictor import Predictor
+
+PATHS = Paths("digits")
+LOW_FLOORS = {"min_accuracy": 0.05, "min_macro_f1": 0.0, "min_class_recall": 0.0, "max_calibration_error": 1.0}
+
+
+@pytest.mark.usefixtures("project")
+def test_the_first_model_that_meets_the_floors_becomes_champion(params: Params) -> None:
+    receipt = register(params, PATHS)
+    assert (receipt["version"], receipt["champion"], receipt["verdict"]) == (1, 1, "promoted")
+    champion = aliases.load_champion(params)
+    test = read_examples(PATHS.examples("test"))
+    local = Predictor.load(PATHS.model / "model.onnx", PATHS.preprocessor)
+    assert np.array_equal(champion.predictor.probabilities(test), local.probabilities(test))
+    assert read_json(PATHS.report("registration.json")) == receipt
+    assert current_receipt(params, PATHS) == receipt
+    assert "champion" in list_versions(params)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_first_model_below_a_floor_is_registered_but_not_promoted(params_with: Callable[..., Params]) -> None:
+    strict = params_with(gate={"min_accuracy": 1.0, "min_macro_f1": 1.0})
+    receipt = register(strict, PATHS)
+    assert (receipt["verdict"], receipt["champion"]) == ("refused", None)
+    assert "gate.min_accuracy" in receipt["reasons"][0]
+    with pytest.raises(RegistryError, match="there is no champion of digits"):
+        aliases.load_champion(strict)
+
+
+def test_a_worse_model_is_refused_and_a_better_one_promoted(
+    use_model: Callable[[str], None], params_with: Callable[..., Params]
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    use_model("bad")
+    assert register(params, PATHS)["champion"] == 1
+    use_model("good")
+    better = register(params, PATHS)
+    assert (better["version"], better["champion"], better["verdict"]) == (2, 2, "promoted")
+    assert better["comparison"]["low"] > 0
+    use_model("bad")
+    worse = register(params, PATHS)
+    assert (worse["version"], worse["champion"], worse["verdict"]) == (1, 2, "refused")
+
+
+@pytest.mark.usefixtures("project")
+def test_registering_the_same_model_again_makes_no_second_version(params: Params) -> None:
+    register(params, PATHS)
+    PATHS.report("registration.json").unlink()  # a kill between the version and its receipt
+    again = register(params, PATHS)
+    assert (again["version"], again["verdict"]) == (1, "champion")
+    assert len(aliases.versions(store.connect(params), "digits")) == 1
+
+
+@pytest.mark.parametrize("loss", ["store", "version", "alias"])
+def test_a_lost_store_version_or_alias_is_noticed_and_mended(project: Path, params: Params, loss: str) -> None:
+    register(params, PATHS)
+    if loss == "store":
+        for file in project.glob("mlflow.db*"):
+            file.unlink()
+    elif loss == "version":
+        store.connect(params).delete_model_version("digits", "1")
+    else:
+        store.connect(params).delete_registered_model_alias("digits", "champion")
+    assert current_receipt(params, PATHS) is None
+    receipt = register(params, PATHS)
+    assert receipt["champion"] == receipt["version"] == aliases.load_champion(params).version
+    assert current_receipt(params, PATHS) == receipt
+
+
+def test_rollback_returns_step_by_step_and_the_receipt_follows(
+    use_model: Callable[[str], None], params_with: Callable[..., Params]
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    use_model("bad")
+    register(params, PATHS)
+    with pytest.raises(RegistryError, match="no earlier champion"):
+        aliases.rollback(params)
+    use_model("good")
+    register(params, PATHS)
+    assert aliases.rollback(params).version == 1
+    receipt = current_receipt(params, PATHS)
+    assert receipt is not None and receipt["champion"] == 1  # and the pipeline does not promote version 2 again
+    with pytest.raises(RegistryError, match="no earlier champion"):
+        aliases.rollback(params)
+    assert aliases.promote(params, 2).version == 2
+    assert aliases.rollback(params).version == 1
+
+
+@pytest.mark.usefixtures("project")
+def test_promoting_an_unknown_version_lists_the_known_ones(params: Params) -> None:
+    register(params, PATHS)
+    with pytest.raises(ConfigError, match="digits has no version 7; registered: 1"):
+        aliases.promote(params, 7)
+
+
+def test_the_quick_look_agrees_with_the_client(project: Path, params: Params) -> None:
+    assert quick_look(params, 1) == (False, None)
+    register(params, PATHS)
+    client = store.connect(params)
+    assert quick_look(params, 1) == (True, aliases.champion_version(client, "digits"))
+    assert quick_look(params, 2) == (False, 1)
+    client.delete_registered_model_alias("digits", "champion")
+    assert quick_look(params, 1) == (True, None)
+    client.delete_model_version("digits", "1")
+    assert quick_look(params, 1) == (False, None)
+    assert (project / "mlflow.db").is_file()
+
+
+def test_a_damaged_champion_keeps_its_place_and_the_reason_is_recorded(
+    project: Path, use_model: Callable[[str], None], params_with: Callable[..., Params]
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    use_model("bad")
+    register(params, PATHS)
+    for file in project.glob("mlartifacts/**/model.onnx"):
+        file.write_bytes(b"damaged")
+    use_model("good")
+    receipt = register(params, PATHS)
+    assert (receipt["verdict"], receipt["champion"]) == ("refused", 1)
+    assert "cannot be compared" in receipt["reasons"][0]
+
+
+@pytest.mark.usefixtures("project")
+def test_an_onnx_model_that_answers_otherwise_than_torch_is_refused(params: Params) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    golden = load_file(PATHS.model / "golden.safetensors")
+    save_file({"probabilities": golden["probabilities"][:, ::-1].copy()}, PATHS.model / "golden.safetensors")
+    receipt = register(params, PATHS)
+    assert (receipt["verdict"], receipt["champion"]) == ("refused", None)
+    assert "gate.max_parity_error" in receipt["reasons"][0]
+
+
+def test_nothing_in_the_packaged_model_is_pickled(project: Path, params: Params) -> None:
+    register(params, PATHS)
+    files = [file for file in (project / "mlartifacts").rglob("*") if file.is_file()]
+    assert any(file.name == "model.onnx" for file in files)
+    assert not [file for file in files if file.suffix in (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib")]
+    # a pickle of protocol 2 or later begins with 0x80 and its number
+    assert not [file for file in files if file.read_bytes()[:1] == b"\x80"]
+
+
+def test_a_locked_store_is_named_with_what_to_do(
+    project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.connect(params)
+    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+    blocker = sqlite3.connect(project / "mlflow.db", isolation_level=None)
+    blocker.execute("PRAGMA journal_mode=DELETE")
+    blocker.execute("BEGIN EXCLUSIVE")
+    try:
+        with (
+            pytest.raises(RegistryError, match="another program holds it locked"),
+            store.translated("sqlite:///mlflow.db"),
+        ):
+            sqlite3.connect(project / "mlflow.db", timeout=0.1).execute("SELECT 1 FROM experiments")
+    finally:
+        blocker.close()
+
+
+def test_a_damaged_store_is_named_with_what_to_do(project: Path, params: Params) -> None:
+    (project / "mlflow.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(RegistryError, match="the file is damaged: move it away"):
+        store.connect(params)
+
+
+@pytest.mark.usefixtures("project")
+def test_runs_that_a_dead_process_left_running_are_ended(params: Params) -> None:
+    with training_run(params, None) as orphan:
+        pass
+    client = store.connect(params)
+    client.update_run(orphan.id, status="RUNNING")
+    host = client.get_run(orphan.id).data.tags["closedloop.process"].partition(":")[0]
+    client.set_tag(orphan.id, "closedloop.process", f"{host}:999999999")
+    with pytest.raises(RuntimeError), training_run(params, None) as failing:
+        raise RuntimeError
+    assert client.get_run(orphan.id).info.status == "KILLED"
+    assert client.get_run(failing.id).info.status == "FAILED"
+
+
+@pytest.mark.usefixtures("project")
+def test_a_resumed_training_goes_on_in_its_run(params: Params) -> None:
+    with training_run(params, None) as first:
+        first.log({"train/loss": 2.0}, 1)
+    with training_run(params, first.id) as second:
+        second.log({"train/loss": 1.0}, 2)
+    assert second.id == first.id
+    history = store.connect(params).get_metric_history(first.id, "train/loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 2.0), (2, 1.0)]
+
+
+@pytest.mark.usefixtures("project")
+def test_checks_of_one_version_are_points_of_one_run(params: Params) -> None:
+    for value in (0.1, 0.2):
+        log_monitoring(params, 3, {"drift/share": value}, [])
+    client = store.connect(params)
+    experiment = client.get_experiment_by_name("digits").experiment_id
+    runs = client.search_runs([experiment], "attributes.run_name = 'monitor version 3'")
+    assert len(runs) == 1
+    steps = [metric.step for metric in client.get_metric_history(Run(client, runs[0].info.run_id).id, "drift/share")]
+    assert steps == [0, 1]
+
+
+@pytest.mark.usefixtures("project")
+def test_the_model_answers_through_mlflow_as_well(params: Params) -> None:
+    register(params, PATHS)
+    model = mlflow.pyfunc.load_model("models:/digits@champion")
+    example = model.input_example
+    assert example is not None
+    answers = model.predict(example)
+    assert list(answers.columns) == ["class", "confidence", "probabilities"]
+    assert model.metadata.signature.inputs.input_names() == ["image"]
