@@ -10,6 +10,7 @@ from closedloop.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -37,8 +38,8 @@ class Task(Section):
 
 
 class RemoteFile(Section):
-    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]  # under data/<task>/raw/
-    url: str
+    name: FileName  # under data/<task>/raw/
+    url: Annotated[str, Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the unpacked content
     unpack: Literal["none", "gzip"] = "none"
 
@@ -47,8 +48,8 @@ class Part(Section):
     """One official part of an image collection in IDX format."""
 
     split: Literal["all", "train", "test"]
-    images: str
-    labels: str
+    images: FileName
+    labels: FileName
 
 
 class Source(Section):
@@ -58,8 +59,9 @@ class Source(Section):
     files: list[RemoteFile] = []
     parts: Annotated[list[Part], Field(min_length=1)]
     pixel_max: Annotated[int, Field(ge=1, le=255)] = 255  # the value in the raw files that means full white
-    retries: Annotated[int, Field(ge=0, le=20)] = 4
-    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+    retries: Annotated[int, Field(ge=0, le=20)] = 4  # further tries after a failure that may pass
+    backoff_seconds: Annotated[float, Field(ge=0)] = 1  # pause before the first of them; each further one doubles it
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60  # without a byte from the server
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -67,18 +69,31 @@ class Source(Section):
             raise ValueError("files are listed exactly when kind is 'download'")
         splits = sorted(part.split for part in self.parts)
         if splits not in (["all"], ["train"], ["test", "train"]):
-            raise ValueError(f"parts must be [all], [train] or [train, test], not {splits}")
+            raise ValueError(f"the splits of parts must be [all], [train] or [train, test], not {splits}")
+        if self.kind == "embedded" and splits != ["all"]:
+            raise ValueError(f"embedded data are one part whose split is 'all', not {splits}")
+        names = [file.name for file in self.files]
+        if len(set(names)) != len(names):
+            raise ValueError(f"the names of files must be distinct: {', '.join(names)}")
+        used = [name for part in self.parts for name in (part.images, part.labels)]
+        if len(set(used)) != len(used):
+            raise ValueError(f"parts must name each file once: {', '.join(used)}")
+        absent = sorted(set(used) - set(names))
+        if self.kind == "download" and absent:
+            raise ValueError(f"parts name what files do not list: {', '.join(absent)}; listed: {', '.join(names)}")
         return self
 
 
 class Validation(Section):
     min_examples: Positive = 100
     min_examples_per_class: Positive = 10
-    max_class_ratio: Annotated[float, Field(ge=1)] = 10  # most frequent class over the rarest
+    max_class_ratio: Annotated[float, Field(ge=1)] = 10  # most frequent class over the rarest, in each part
+    max_unknown_label_share: Share = 0.0  # labels outside task.classes; such examples are left out
     max_duplicate_share: Share = 0.05  # further copies of an example, within one official part
     max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
     max_conflicting_share: Share = 0.001  # same content, different labels
     max_blank_share: Share = 0.001  # images of one value only
+    min_value_range: Share = 0.5  # share of source.pixel_max that the brightest pixel of all must reach
 
 
 class Preprocess(Section):
@@ -175,9 +190,10 @@ class Monitor(Section):
     min_rows: Annotated[int, Field(ge=30)] = 100
     min_effect_numeric: Share = 0.1  # Kolmogorov-Smirnov distance
     min_effect_categorical: Share = 0.1  # Cramer's V
-    max_missing_rise: Share = 0.05
+    max_missing_rise: Share = 0.05  # of the share of missing values, beyond its interval
+    max_unseen_rise: Share = 0.01  # of the share of rows whose category the reference lacks, beyond its interval
     max_accuracy_drop: Share = 0.03  # against the reference, beyond the window's interval
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of these intervals
     max_rows: Positive = 20_000  # a larger window is sampled down to this
     seed: Annotated[int, Field(ge=0)] = 0
 

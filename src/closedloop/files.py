@@ -21,6 +21,9 @@ def atomic(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write does not name its file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -34,11 +34,12 @@ def acquire(params: Params, paths: Paths) -> list[Entry]:
             entries = _embedded(source, paths.raw)
             write_json(manifest, entries)
             return entries
-        earlier = {entry["name"]: entry for entry in (read_json(manifest) if manifest.is_file() else [])}
-        entries = []
+        known = _read_manifest(manifest)
         for file in source.files:
-            entries.append(_present(file, source, paths.raw, earlier) or _fetched(file, source, paths.raw))
-            write_json(manifest, entries)  # after each file: a run killed later still knows where this one came from
+            known[file.name] = _kept(file, source, paths.raw, known) or _fetched(file, source, paths.raw)
+            write_json(manifest, list(known.values()))  # a run killed later still knows where this one came from
+        entries = [known[file.name] for file in source.files]
+        write_json(manifest, entries)
         return entries
 
 
@@ -53,14 +54,23 @@ def _embedded(source: Source, raw: Path) -> list[Entry]:
     return [_entry(raw / name, source, source.homepage, origin, sha256(raw / name)) for name in sorted(_names(source))]
 
 
-def _present(file: RemoteFile, source: Source, raw: Path, earlier: dict[str, Entry]) -> Entry | None:
-    """The manifest's entry of a file that is there and right, or None."""
+def _kept(file: RemoteFile, source: Source, raw: Path, known: dict[str, Entry]) -> Entry | None:
+    """The manifest's entry of a file that is there and right, or None; its origin is None when no manifest tells it."""
     path = raw / file.name
     if not path.is_file() or sha256(path) != file.sha256:
         return None
-    known = earlier.get(file.name, {})
-    entry = _entry(path, source, file.url, known.get("retrieved_from"), file.sha256)
-    return {**entry, "retrieved_at": known.get("retrieved_at", entry["retrieved_at"])}
+    entry = _entry(path, source, file.url, None, file.sha256)
+    earlier = known.get(file.name, {})
+    if earlier.get("sha256") == file.sha256:
+        entry |= {key: earlier[key] for key in ("retrieved_from", "retrieved_at")}
+    return entry
+
+
+def _read_manifest(path: Path) -> dict[str, Entry]:
+    try:
+        return {entry["name"]: entry for entry in read_json(path)} if path.is_file() else {}
+    except (ValueError, TypeError, KeyError):
+        raise SourceError(f"{path} is not a manifest; delete it and run again") from None
 
 
 def _fetched(file: RemoteFile, source: Source, raw: Path) -> Entry:

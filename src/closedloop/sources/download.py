@@ -3,12 +3,12 @@
 import gzip
 import hashlib
 import io
+import sys
 import time
 import zlib
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tqdm import tqdm
 
@@ -16,7 +16,7 @@ from closedloop.config import RemoteFile, Source
 from closedloop.errors import SourceError
 from closedloop.files import CHUNK, atomic
 from closedloop.sources.mirror import VARIABLE, locations
-from closedloop.sources.transport import Body, NotThere, Transient, open_url, public
+from closedloop.sources.transport import Body, NotThere, Transient, is_local, open_url, public
 
 LONGEST_PAUSE = 60.0  # seconds
 
@@ -35,35 +35,36 @@ def fetch(file: RemoteFile, destination: Path, source: Source, mirror: str | Non
     Failures that may pass are tried again after pauses that double. Raises SourceError that names the url, what was
     expected and what was found; `destination` is untouched then.
     """
-    places = locations(file.url, mirror)
-    for place in places:
+    missing = []
+    for place in locations(file.url, mirror):
         try:
             return _with_retries(file, place, destination, source)
         except NotThere as error:
-            if mirror is None:
-                raise SourceError(f"{error}; correct source.files.{file.name}.url ({source.homepage})") from None
-    looked = ", ".join(public(place) for place in places)
+            missing.append(str(error))
+    if mirror is None or is_local(file.url):
+        raise SourceError(f"{missing[0]}; correct the url of {file.name} in conf/source/ (see {source.homepage})")
     raise SourceError(
-        f"the mirror {public(mirror or '')} has no copy of {public(file.url)}; looked for: {looked}. "
+        f"the mirror {public(mirror)} has no copy of {public(file.url)}: {'; '.join(missing)}. "
         f"Put the file there, or unset {VARIABLE} to download it"
     )
 
 
 def _with_retries(file: RemoteFile, url: str, destination: Path, source: Source) -> Fetched:
-    for attempt in range(source.retries + 1):
+    failures = 0
+    while True:
         try:
             return _once(file, url, destination, source.timeout_seconds)
         except Transient as error:
-            if attempt == source.retries:
-                tries = "1 try" if attempt == 0 else f"{attempt + 1} tries"
+            failures += 1
+            if failures > source.retries:
+                tries = "1 try" if failures == 1 else f"{failures} tries"
                 raise SourceError(
                     f"{error}; gave up after {tries}. Check the network and run again, or set {VARIABLE} to a "
                     "folder that holds the file"
                 ) from None
-            pause = min(source.backoff_seconds * 2**attempt, LONGEST_PAUSE)
-            tqdm.write(f"{error}; next try in {pause:g} s ({attempt + 1} of {source.retries})")
+            pause = min(source.backoff_seconds * 2 ** (failures - 1), LONGEST_PAUSE)
+            tqdm.write(f"{error}; retry {failures} of {source.retries} in {pause:g} s", file=sys.stderr)
             time.sleep(pause)
-    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float) -> Fetched:
@@ -84,19 +85,19 @@ def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float)
         # inside the block: the file must not appear under its name unless it is the right one
         if digest.hexdigest() != file.sha256:
             raise SourceError(
-                f"{public(url)} is not what was expected: its {'un' if file.unpack != 'none' else ''}packed content "
+                f"{public(url)} is not what was expected: its content{' unpacked' if file.unpack != 'none' else ''} "
                 f"has sha256 {digest.hexdigest()} ({size} bytes), expected {file.sha256}. The file was altered, or "
-                f"its publisher has a new version: check it, then correct source.files.{file.name}.sha256"
+                f"its publisher has a new version: check it, then correct the sha256 of {file.name} in conf/source/"
             )
     return Fetched(public(url), size)
 
 
-def _unpacked(body: Body, file: RemoteFile) -> IO[bytes]:
+def _unpacked(body: Body, file: RemoteFile) -> io.BufferedIOBase:
     buffered = io.BufferedReader(body, CHUNK)
     return gzip.GzipFile(fileobj=buffered) if file.unpack == "gzip" else buffered
 
 
-def _read(content: IO[bytes], body: Body, url: str) -> bytes:
+def _read(content: io.BufferedIOBase, body: Body, url: str) -> bytes:
     """The next piece of unpacked content, at most CHUNK bytes however well it was packed."""
     try:
         return content.read(CHUNK)

@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import fsspec
-from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import get_protocol
 
 from closedloop.errors import SourceError
 
 EXTRAS = {"s3": "closedloop[s3]", "s3a": "closedloop[s3]", "gs": "closedloop[gcs]", "gcs": "closedloop[gcs]"}
 PASSING_STATUS = {408, 425, 429}  # timed out, too early, too many requests; so is every 5xx
+MISSING_STATUS = {403, 404, 410}  # a bucket that may not be listed answers 403 for a key that it does not have
 
 
 class NotThere(SourceError):
@@ -78,10 +79,7 @@ def is_http(url: str) -> bool:
 
 def is_local(url: str) -> bool:
     """Whether a url is a path on this machine, so that reading it is no download."""
-    try:
-        return isinstance(fsspec.core.url_to_fs(url)[0], LocalFileSystem)
-    except (ImportError, ValueError):  # a protocol that is not installed or not known: reported when it is opened
-        return False
+    return get_protocol(url) in ("file", "local")
 
 
 def public(url: str) -> str:
@@ -106,24 +104,30 @@ def _http_options(timeout_seconds: float) -> dict[str, Any]:
 
 def _translate(error: Exception, url: str) -> SourceError:
     where = public(url)
-    if isinstance(error, FileNotFoundError | IsADirectoryError):
-        found = "answered HTTP status 404 (expected 200)" if is_http(url) else "does not exist"
-        return NotThere(f"{where} {found}")
+    status = 404 if is_http(url) and isinstance(error, FileNotFoundError) else getattr(error, "status", None)
+    if isinstance(status, int):
+        return _kind_of(status)(f"{where} answered HTTP status {status} (expected 200)")
+    if isinstance(error, FileNotFoundError):
+        return NotThere(f"{where} does not exist")
+    if isinstance(error, IsADirectoryError):
+        return NotThere(f"{where} is a folder (expected a file)")
     if isinstance(error, ImportError):
         scheme = urlsplit(url).scheme
         step = f"pip install '{EXTRAS[scheme]}'" if scheme in EXTRAS else str(error)
         return SourceError(f"{where}: reading {scheme}:// needs a package that is not installed: {step}")
-    if isinstance(error, ValueError) and "rotocol" in str(error):
+    if isinstance(error, ValueError) and "Protocol not known" in str(error):
         return SourceError(f"{where}: unknown protocol; use a path or file, http, https, s3 or gs")
-    status = getattr(error, "status", None)
-    if isinstance(status, int):
-        kind = Transient if status >= 500 or status in PASSING_STATUS else NotThere if status == 410 else SourceError
-        return kind(f"{where} answered HTTP status {status} (expected 200)")
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, TimeoutError):
-        return Transient(f"{where} did not answer in time ({reason})")
+        reason = f"no answer in time ({reason})"
     kind = Transient if _is_transient(error) else SourceError
     return kind(f"{where} cannot be read: {reason}")
+
+
+def _kind_of(status: int) -> type[SourceError]:
+    if status >= 500 or status in PASSING_STATUS:
+        return Transient
+    return NotThere if status in MISSING_STATUS else SourceError
 
 
 def _is_transient(error: Exception) -> bool:
@@ -131,4 +135,4 @@ def _is_transient(error: Exception) -> bool:
 
     if isinstance(error, ClientSSLError):  # a certificate does not mend itself
         return False
-    return isinstance(error, ConnectionError | ClientConnectionError | ClientPayloadError)
+    return isinstance(error, TimeoutError | ConnectionError | ClientConnectionError | ClientPayloadError)
