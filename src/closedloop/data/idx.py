@@ -1,5 +1,6 @@
 """The IDX format of MNIST: a magic number, the dimensions, then bytes."""
 
+import math
 import struct
 from pathlib import Path
 
@@ -27,10 +28,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         if len(header) < 4 * magic[3]:
             raise DataError(f"{path} ends inside its header")
     shape = struct.unpack(f">{magic[3]}I", header)
-    offset, expected = 4 + len(header), int(np.prod(shape, dtype=np.int64))
+    offset, expected = 4 + len(header), math.prod(shape)
     found = path.stat().st_size - offset
     if found != expected:
-        raise DataError(f"{path} promises {shape} = {expected} bytes after its header and has {found}")
+        size = " x ".join(str(length) for length in shape)
+        raise DataError(f"{path} promises {size} = {expected} bytes after its header and has {found}; acquire it again")
     if expected == 0:
         return np.zeros(shape, np.uint8)
     return np.memmap(path, np.uint8, mode="r", offset=offset, shape=shape)

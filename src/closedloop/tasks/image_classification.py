@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from closedloop.config import Params
+from closedloop.config import Params, Part
 from closedloop.data.examples import ID, LABEL, PART
 from closedloop.data.idx import read_idx
 from closedloop.errors import DataError
@@ -59,50 +59,84 @@ class ImageClassification:
     """Images in IDX files, one label each."""
 
     def read(self, raw: Path, params: Params) -> pa.Table:
-        """Read the source's parts; pixels are stretched to 0..255, labels become class names.
+        """Read the source's parts; pixels are stretched so that pixel_max becomes 255, labels become class names.
 
-        Raises DataError when a file is missing or broken, or images and labels differ in number.
+        Values above pixel_max become larger than 255, in a wider type, and label bytes without a class get a name that
+        is none: `examine` and validation report them. Raises DataError when a file is missing or broken, images and
+        labels differ in number, or parts in image size.
         """
-        return pa.concat_tables(self._read_part(raw, params, part) for part in params.source.parts)
+        parts = [(part, *self._read_part(raw, part)) for part in params.source.parts]
+        sizes = {f"{part.images} {images.shape[1]}x{images.shape[2]}" for part, images, _ in parts}
+        if len({images.shape[1:] for _, images, _ in parts}) > 1:
+            raise DataError(f"images must be of one size in all parts, found {', '.join(sorted(sizes))}")
+        scale = params.source.pixel_max
+        in_range = all(images.max(initial=0) <= scale for _, images, _ in parts)
+        exact = np.round(np.arange(scale + 1 if in_range else 256) * 255 / scale)  # one for each raw value
+        kind: type[np.unsignedinteger[Any]] = np.uint8 if in_range else np.uint16
+        levels = exact.astype(kind)
+        names = [f"(byte {code})" for code in range(256)]
+        names[: len(params.task.classes)] = params.task.classes
+        return pa.concat_tables(
+            pa.table(
+                {
+                    ID: pa.array([f"{part.split}-{row:06d}" for row in range(len(images))], pa.string()),
+                    PART: pa.array([part.split] * len(images), pa.string()),
+                    IMAGE: column(levels[images]),
+                    LABEL: pa.array([names[code] for code in labels.tolist()], pa.string()),
+                }
+            )
+            for part, images, labels in parts
+        )
 
-    def _read_part(self, raw: Path, params: Params, part: Any) -> pa.Table:
+    def _read_part(self, raw: Path, part: Part) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         images, labels = read_idx(raw / part.images), read_idx(raw / part.labels)
         if images.ndim != 3 or labels.ndim != 1:
             found = f"found {images.ndim} and {labels.ndim}"
-            raise DataError(f"{part.images} must have 3 dimensions and {part.labels} 1, {found}")
+            raise DataError(f"{raw / part.images} must have 3 dimensions and {raw / part.labels} 1, {found}")
         if len(images) != len(labels):
-            raise DataError(f"{part.images} has {len(images)} images, {part.labels} has {len(labels)} labels")
-        scale = params.source.pixel_max
-        # values above pixel_max stay above: 255 marks them for the range check only when the scale is not 255
-        levels = np.clip(np.round(np.arange(256) * 255 / scale), 0, 255).astype(np.uint8)
-        names = [*params.task.classes, *(str(code) for code in range(len(params.task.classes), 256))]
-        return pa.table(
-            {
-                ID: [f"{part.split}-{row:06d}" for row in range(len(images))],
-                PART: pa.array([part.split] * len(images), pa.string()),
-                IMAGE: column(levels[images]),
-                LABEL: pa.array([names[code] for code in labels.tolist()], pa.string()),
-            }
-        )
+            raise DataError(
+                f"{raw / part.images} has {len(images)} images, {raw / part.labels} has {len(labels)} labels"
+            )
+        if 0 in images.shape[1:]:
+            raise DataError(f"{raw / part.images} holds images without pixels: {images.shape[1]}x{images.shape[2]}")
+        return images, labels
 
     def fingerprints(self, examples: pa.Table) -> NDArray[np.uint64]:
         digests = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in pixels(examples)]
         return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
     def examine(self, examples: pa.Table, params: Params) -> list[Finding]:
-        """Blank images (one value only): a scanner's cap, a failed decode."""
+        """Values out of range, a scale that does not fit, and blank images: a scanner's cap, a failed decode."""
         flat = pixels(examples).reshape(examples.num_rows, -1)
-        blank = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
-        limit = params.validation.max_blank_share
-        ids = examples.column(ID)
+        lowest, highest = flat.min(axis=1), flat.max(axis=1)
+        beyond, blank = np.flatnonzero(highest > 255), np.flatnonzero(lowest == highest)
+        limits, scale = params.validation, params.source.pixel_max
+        largest = round(int(highest.max()) * scale / 255)  # as in the raw files
+
+        def ids(rows: NDArray[np.intp]) -> tuple[str, ...]:
+            return tuple(examples.column(ID).take(rows[:10]).to_pylist())
+
         return [
             Finding(
+                check="value range",
+                passed=not len(beyond),
+                found=f"{len(beyond)} of {examples.num_rows} images exceed {scale}; the largest value is {largest}",
+                allowed=f"values from 0 to {scale} (source.pixel_max)",
+                examples=ids(beyond),
+            ),
+            Finding(
+                check="value scale",
+                passed=largest >= limits.min_value_range * scale,
+                found=f"the brightest pixel of all is {largest}",
+                allowed=f"at least {limits.min_value_range} (validation.min_value_range) of {scale} (source.pixel_max)",
+            ),
+            Finding(
                 check="blank images",
-                passed=len(blank) <= limit * examples.num_rows,
+                passed=len(blank) <= limits.max_blank_share * examples.num_rows,
                 found=f"{len(blank)} of {examples.num_rows} have a single value everywhere",
-                allowed=f"a share of at most {limit} (validation.max_blank_share)",
-                examples=tuple(ids[int(row)].as_py() for row in blank[:10]),
-            )
+                allowed=f"a share of at most {limits.max_blank_share} (validation.max_blank_share)",
+                examples=ids(blank),
+            ),
         ]
 
     def fit(self, train: pa.Table, params: Params) -> Preprocessor:
@@ -111,6 +145,8 @@ class ImageClassification:
         Raises DataError when every pixel is the same, as nothing can be learnt then.
         """
         images = pixels(train)
+        if images.dtype != np.uint8:
+            raise DataError("pixels are larger than source.pixel_max allows; see the validate stage")
         counts = np.bincount(images.reshape(-1), minlength=256)  # exact, whatever the order of the sum
         levels = np.arange(256) / 255
         mean = float(counts @ levels / counts.sum())

@@ -14,7 +14,7 @@ from closedloop.errors import DataError
 IMAGE = "image"
 
 
-def column(images: NDArray[np.uint8]) -> pa.Array:
+def column(images: NDArray[np.unsignedinteger[Any]]) -> pa.Array:
     """Images (N, H, W) as a column of nested lists, without a copy per pixel."""
     _, height, width = images.shape
     flat = pa.array(np.ascontiguousarray(images).reshape(-1))
