@@ -67,8 +67,8 @@ def connect(params: Params) -> Any:
     uri = tracking_uri(params)
     file = sqlite_file(uri)
     mlflow.set_tracking_uri(uri)
-    client: Any = mlflow.MlflowClient()
     with translated(uri):
+        client: Any = mlflow.MlflowClient()
         if file:
             # two first uses of a fresh SQLite store at the same time can damage it for good
             file.parent.mkdir(parents=True, exist_ok=True)
