@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from digits_project import Project, digits, write_linear_model
+from hypothesis import settings
 from sklearn.linear_model import LogisticRegression
 
 from closedloop.composition import compose
@@ -12,6 +13,9 @@ from closedloop.config import Params, parse
 from closedloop.data.examples import LABEL, write_examples
 from closedloop.paths import Paths
 from closedloop.tasks import get_task
+
+settings.register_profile("steady", deadline=None)  # how long an example takes depends on the machine
+settings.load_profile("steady")
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -93,6 +93,13 @@ def test_a_figure_that_is_not_known_stops_promotion(floor: str, value: float | N
     assert "is not known" in judged.reasons[0]
 
 
+def test_a_recall_that_is_not_known_stops_promotion_even_without_a_floor() -> None:
+    evaluation = report()
+    evaluation["classes"] = [{"class": "0", "recall": 0.0}, {"class": "8", "recall": None}]
+    judged = verdict(evaluation, BETTER, GATE.model_copy(update={"min_class_recall": 0.0}))
+    assert not judged.promote
+
+
 @pytest.mark.parametrize("section", ["metrics", "classes", "serving", "examples"])
 def test_a_missing_part_of_the_evaluation_stops_promotion(section: str) -> None:
     assert not verdict({key: part for key, part in report().items() if key != section}, BETTER).promote

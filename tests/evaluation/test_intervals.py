@@ -103,6 +103,11 @@ def test_the_calibration_interval_reaches_the_truth_of_a_calibrated_model() -> N
     assert reached >= 12
 
 
+def test_percentile_leaves_out_the_same_share_at_both_ends() -> None:
+    interval = percentile(0.5, np.linspace(0, 1, 1001), 0.9)
+    assert (interval.low, interval.high) == pytest.approx((0.05, 0.95))
+
+
 def test_percentile_holds_the_value() -> None:
     interval = percentile(0.2, np.linspace(0.3, 0.5, 100), 0.9)
     assert interval.low == 0.2

@@ -109,7 +109,8 @@ def tango(won: int, lost: int, pairs: int, confidence: float) -> tuple[float, fl
         # the probability of losing a pair under this difference, by maximum likelihood: the root of a quadratic
         b = -won - lost + (2 * pairs - won + lost) * difference
         c = -lost * difference * (1 - difference)
-        losing = (np.sqrt(max(b * b - 8 * pairs * c, 0)) - b) / (4 * pairs)
+        root = np.sqrt(max(b * b - 8 * pairs * c, 0))
+        losing = (root - b) / (4 * pairs) if b <= 0 else -2 * c / (root + b)  # equal; neither loses digits there
         variance = pairs * (2 * losing + difference * (1 - difference))
         distance = won - lost - pairs * difference
         return float(distance / np.sqrt(variance)) if variance > 0 else float(np.sign(distance)) * np.inf
