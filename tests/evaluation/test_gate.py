@@ -120,6 +120,7 @@ def test_without_a_comparison_the_champion_stays() -> None:
     judged = judge(report(), None, GATE, champion_version=3, parity_error=0, missing="version 3 does not load")
     assert not judged.promote
     assert judged.reasons == ["no proof against the champion, version 3: version 3 does not load"]
+    assert not verdict(report(), None, champion=0).promote  # None alone means that there is no champion
 
 
 @pytest.mark.parametrize(
