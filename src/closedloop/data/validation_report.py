@@ -56,6 +56,7 @@ td.check { font-weight: 600; min-width: 9rem }
 .class h3 { flex: 0 0 4.5rem; margin: 0; font-weight: 500 }
 figure { margin: 0; font-size: .75rem; line-height: 1.3; color: var(--quiet) }
 img { display: block; width: 3.5rem; height: 3.5rem; object-fit: contain; image-rendering: pixelated; background: #000;
+  outline: 1px solid var(--line);
   border-radius: .25rem }
 .offending figure { width: 6.5rem } .offending img { width: 6.5rem; height: 6.5rem }
 @media (max-width: 40rem) { thead { display: none } tr, td { display: block } td { border: 0; padding: .1rem 0 }

@@ -16,6 +16,7 @@ from closedloop.paths import Paths
 from closedloop.sources.download import fetch
 from closedloop.sources.embedded import write_digits
 from closedloop.sources.mirror import mirror
+from closedloop.sources.transport import public
 
 Entry = dict[str, Any]
 
@@ -82,7 +83,7 @@ def _entry(path: Path, source: Source, published: str, retrieved_from: str | Non
     status = path.stat()
     return {
         "name": path.name,
-        "published_at": published,
+        "published_at": public(published),
         "retrieved_from": retrieved_from,
         "retrieved_at": datetime.fromtimestamp(int(status.st_mtime), UTC).isoformat(),
         "bytes": status.st_size,

@@ -85,7 +85,7 @@ def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float)
         # inside the block: the file must not appear under its name unless it is the right one
         if digest.hexdigest() != file.sha256:
             raise SourceError(
-                f"{public(url)} is not what was expected: its content{' unpacked' if file.unpack != 'none' else ''} "
+                f"{public(url)} is not what was expected: its {'unpacked ' if file.unpack != 'none' else ''}content "
                 f"has sha256 {digest.hexdigest()} ({size} bytes), expected {file.sha256}. The file was altered, or "
                 f"its publisher has a new version: check it, then correct the sha256 of {file.name} in conf/source/"
             )
