@@ -152,6 +152,7 @@ class Trainer(Section):
     batch_size: Positive
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "32", "bf16"] = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0  # of the CPU; 0: one a core
     compile: bool = False
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0
     early_stopping: EarlyStopping = EarlyStopping()
@@ -188,7 +189,7 @@ class Traffic(Section):
 class Monitor(Section):
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.02  # of a whole window: divided by the number of columns
     min_rows: Annotated[int, Field(ge=30)] = 100
-    min_effect_numeric: Share = 0.1  # Kolmogorov-Smirnov distance
+    min_effect_numeric: Share = 0.15  # Kolmogorov-Smirnov distance
     min_effect_categorical: Share = 0.1  # Cramer's V
     max_missing_rise: Share = 0.05  # of the share of missing values, beyond its interval
     max_unseen_rise: Share = 0.01  # of the share of rows whose category the reference lacks, beyond its interval

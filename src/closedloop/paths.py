@@ -32,6 +32,11 @@ class Paths:
         return self.data / "traffic.parquet"
 
     @property
+    def champion_reference(self) -> Path:
+        """The reference as the champion answers it, which need not be the model evaluated last."""
+        return self.data / "champion_reference.parquet"
+
+    @property
     def preprocessor(self) -> Path:
         return self.root / "models" / self.task / "preprocessor"
 

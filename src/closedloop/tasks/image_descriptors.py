@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Levels = NDArray[np.float32]
 
 CHUNK = 2048  # images at a time: bounds the memory, stays in the cache
 
@@ -38,7 +39,7 @@ def describe(images: NDArray[np.uint8]) -> pd.DataFrame:
 
 
 def _describe(images: NDArray[np.uint8]) -> dict[str, Floats]:
-    levels = images.astype(np.float32) / 255
+    levels: Levels = images.astype(np.float32) / np.float32(255)
     contrast = levels.std(axis=(1, 2), dtype=np.float64)
     down, right = np.diff(levels, axis=1), np.diff(levels, axis=2)
     return {
@@ -55,17 +56,17 @@ def _describe(images: NDArray[np.uint8]) -> dict[str, Floats]:
     }
 
 
-def _mean(values: NDArray[np.float32]) -> Floats:
-    return values.mean(axis=(1, 2), dtype=np.float64)
+def _mean(values: Levels) -> Floats:
+    return np.asarray(values.mean(axis=(1, 2), dtype=np.float64))
 
 
 def _share(mask: NDArray[np.bool_]) -> Floats:
-    return mask.mean(axis=(1, 2), dtype=np.float64)
+    return np.asarray(mask.mean(axis=(1, 2), dtype=np.float64))
 
 
 def _ratio(over: Floats, under: Floats, otherwise: float = 0.0) -> Floats:
     """over / under, and `otherwise` where under is 0."""
-    return np.divide(over, under, out=np.full(under.shape, otherwise), where=under > 1e-12)
+    return np.asarray(np.divide(over, under, out=np.full(under.shape, otherwise), where=under > 1e-12))
 
 
 def _extremes(images: NDArray[np.uint8]) -> dict[str, Floats]:
@@ -77,18 +78,18 @@ def _extremes(images: NDArray[np.uint8]) -> dict[str, Floats]:
     }
 
 
-def _noise(levels: NDArray[np.float32]) -> Floats:
+def _noise(levels: Levels) -> Floats:
     """The mean absolute response to [1 -2 1] along both axes, which edges hardly excite, scaled to a deviation."""
     rows = levels[:, 2:] - 2 * levels[:, 1:-1] + levels[:, :-2]
     response = rows[:, :, 2:] - 2 * rows[:, :, 1:-1] + rows[:, :, :-2]
-    return _mean(np.abs(response)) * np.sqrt(np.pi / 2) / 6
+    return _mean(np.abs(response)) * float(np.sqrt(np.pi / 2) / 6)
 
 
-def _plateaus(difference: NDArray[np.float32], levels: NDArray[np.float32]) -> Floats:
+def _plateaus(difference: Levels, levels: Levels) -> Floats:
     return _share((difference == 0) & (levels > 0))
 
 
-def _shape(levels: NDArray[np.float32]) -> dict[str, Floats]:
+def _shape(levels: Levels) -> dict[str, Floats]:
     """Moments of the brightness up to the second order, and what follows from them."""
     height, width = levels.shape[1:]
     y, x = (grid.reshape(-1) + 0.5 for grid in np.mgrid[:height, :width].astype(np.float64))
@@ -108,7 +109,7 @@ def _shape(levels: NDArray[np.float32]) -> dict[str, Floats]:
     }
 
 
-def _diagonal_edges(levels: NDArray[np.float32]) -> Floats:
+def _diagonal_edges(levels: Levels) -> Floats:
     """Sobel gradients: their energy times |sin 2 angle|, over their energy; a rotation moves it, whichever its sign."""
     smooth_y = levels[:, 2:] + 2 * levels[:, 1:-1] + levels[:, :-2]
     smooth_x = levels[:, :, 2:] + 2 * levels[:, :, 1:-1] + levels[:, :, :-2]

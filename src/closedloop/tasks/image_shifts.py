@@ -16,7 +16,7 @@ Images = NDArray[np.uint8]
 # Strength by severity 1 to 5. The first is at the edge of what a person notices, at the third a digit is read without
 # effort, at the fifth it is hard to read. The names follow Hendrycks & Dietterich (2019), the values suit small images.
 NOISE = (0.05, 0.10, 0.18, 0.28, 0.40)  # deviation of the Gaussian noise, share of full white
-BLUR = (0.6, 0.8, 1.0, 1.3, 1.7)  # deviation of the Gaussian kernel in pixels of an image 8 pixels wide
+BLUR = (0.35, 0.50, 0.65, 0.85, 1.2)  # deviation of the Gaussian kernel in pixels of an image 8 pixels wide
 CONTRAST = (0.75, 0.60, 0.45, 0.30, 0.15)  # factor on the distance of each pixel from its image's mean
 ROTATION = (8, 16, 25, 38, 55)  # degrees, half of the images one way, half the other
 OCCLUSION = (0.20, 0.28, 0.36, 0.45, 0.58)  # side of the square that hides the image, share of the image's side
@@ -36,13 +36,15 @@ def shift(examples: pa.Table, scenario: str, severity: int, rng: np.random.Gener
     if scenario == "imbalance":
         return _imbalance(examples, IMBALANCE[severity - 1], rng)
     if scenario not in CORRUPTIONS:
-        raise ConfigError(f"traffic.scenario must be one of none, {', '.join(CORRUPTIONS)}, imbalance, not {scenario!r}")
+        raise ConfigError(
+            f"traffic.scenario must be one of none, {', '.join(CORRUPTIONS)}, imbalance, not {scenario!r}"
+        )
     corrupt, strengths = CORRUPTIONS[scenario]
     return with_pixels(examples, corrupt(pixels(examples), strengths[severity - 1], rng))
 
 
 def _to_bytes(levels: NDArray[np.floating]) -> Images:
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)
 
 
 def _noise(images: Images, deviation: float, rng: np.random.Generator) -> Images:

@@ -1,0 +1,21 @@
+"""traffic: a window of production examples, shifted where asked, through the champion as loaded from the registry."""
+
+from closedloop.config import Params
+from closedloop.paths import Paths
+from closedloop.stage import stage
+
+
+@stage
+def main(params: Params, paths: Paths) -> None:
+    from closedloop.monitoring.traffic import send
+    from closedloop.registry.aliases import load_champion
+
+    champion = load_champion(params)
+    window = send(params, paths, champion)
+    config = params.traffic
+    shifted = "as they are" if config.scenario == "none" else f"shifted by {config.scenario} {config.severity}"
+    print(f"{len(window):,} production examples, {shifted}, through version {champion.version}")
+
+
+if __name__ == "__main__":
+    main()

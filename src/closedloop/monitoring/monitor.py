@@ -1,0 +1,109 @@
+"""One check of a window against the reference: verdict, page, picture, and the figures for MLflow."""
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from closedloop.config import Params
+from closedloop.data.examples import ID
+from closedloop.files import write_json, write_text
+from closedloop.monitoring import drift, evidently_report, figure
+from closedloop.monitoring.performance import estimate_accuracy
+from closedloop.monitoring.profile import VERSION
+from closedloop.monitoring.traffic import read_profile
+from closedloop.paths import Paths
+
+COLOURS = {"clean": "#1e7d34", "drift": "#c0392b", "too_few_rows": "#8a6d00"}
+
+
+def check(params: Params, paths: Paths) -> dict[str, Any]:
+    """Judge the window; write drift.json, drift.html, drift.png and drift_columns.csv; return the report.
+
+    Raises DataError when reference and window cannot be compared.
+    """
+    reference, window = read_profile(paths.champion_reference), read_profile(paths.traffic)
+    found = evidently_report.compare(reference, window, params.monitor)
+    estimate = estimate_accuracy(reference, window, params.monitor)
+    judged = drift.judge(reference, window, found.p_values, estimate, params.monitor)
+    report = {"verdict": judged["verdict"], "reasons": judged["reasons"], "window": _window(params, window), **judged}
+    write_text(paths.report("drift.html"), page(report, found.html))
+    figure.draw(report, paths.report("drift.png"))
+    columns = pd.DataFrame(report["columns"], columns=["name", "effect", "min_effect", "drifted"])
+    columns.columns = pd.Index(["column", "effect", "threshold", "drifted"])
+    write_text(paths.report("drift_columns.csv"), columns.to_csv(index=False, lineterminator="\n"))
+    write_json(paths.report("drift.json"), report)
+    return report
+
+
+def artifacts(paths: Paths) -> list[Path]:
+    """The files of a check that are kept with its figures."""
+    return [paths.report(name) for name in ("drift.json", "drift.html", "drift.png")]
+
+
+def _window(params: Params, window: pd.DataFrame) -> dict[str, Any]:
+    config = params.traffic
+    return {
+        "rows": len(window),
+        "scenario": config.scenario,
+        "severity": 0 if config.scenario == "none" else config.severity,
+        "seed": config.seed,
+        "first_id": str(window[ID].iloc[0]),
+        "last_id": str(window[ID].iloc[-1]),
+        "version": int(window[VERSION].iloc[0]),
+    }
+
+
+def figures(report: dict[str, Any]) -> dict[str, float]:
+    """The figures of a report that are worth following over time, by MLflow metric name."""
+    columns = report["columns"]
+    metrics = {
+        "drift/alarm": float(report["verdict"] == "drift"),
+        "drift/too_few_rows": float(report["verdict"] == "too_few_rows"),
+        "drift/rows": float(report["window"]["rows"]),
+        "drift/drifted_columns": float(sum(column["drifted"] for column in columns)),
+    }
+    for kind in ("accuracy", "estimated_accuracy"):
+        for part in ("value", "low", "high") if report[kind] else ():
+            metrics[f"drift/{kind}" + ("" if part == "value" else f"_{part}")] = report[kind][part]
+    for column in columns:
+        if column["effect"] is not None:  # MLflow refuses names with other characters
+            metrics["drift/effect/" + re.sub(r"[^\w .-]", "_", column["name"])] = column["effect"]
+    return metrics
+
+
+def headline(report: dict[str, Any]) -> str:
+    """The verdict in two lines."""
+    window, reasons = report["window"], report["reasons"]
+    shifted = "" if window["scenario"] == "none" else f", shifted by {window['scenario']} {window['severity']}"
+    drifted = [column["name"] for column in report["columns"] if column["drifted"]]
+    moved = f"{len(drifted)} of {len(report['columns'])} columns" + (f" ({', '.join(drifted[:3])})" if drifted else "")
+    seen = [
+        f"{name} {report[key]['value']:.3f} [{report[key]['low']:.3f}, {report[key]['high']:.3f}]"
+        for key, name in (("accuracy", "accuracy"), ("estimated_accuracy", "estimated without labels"))
+        if report[key]
+    ]
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    why = f": {reasons[0]}{more}" if reasons else f"; {moved} moved"
+    return (
+        f"{report['verdict']} on {window['rows']:,} examples{shifted} through version {window['version']}{why}\n"
+        + ", ".join(seen or [f"{moved} moved, no labels"])
+    )
+
+
+def page(report: dict[str, Any], evidently: str) -> str:
+    """Evidently's page with the verdict above it: its own marks know p-values, but neither effect sizes nor counts."""
+    verdict = report["verdict"]
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in report["reasons"])
+    first, second = (html.escape(line) for line in headline(report).splitlines())
+    header = (
+        '<body><header style="font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1.5rem">'
+        f'<h1 style="color:{COLOURS[verdict]};margin:0">{verdict.replace("_", " ")}</h1><p>{first}<br>{second}</p>'
+        f"<ul>{reasons}</ul><p>A column has drifted when its difference is significant at "
+        f"{report['alpha']:.2g} (the false-alarm rate of a window over the number of columns) and at least as large "
+        "as the configuration asks for. Below, Evidently shows the distributions; it marks a column as soon as its "
+        "difference is significant.</p></header>"
+    )
+    return evidently.replace("<body>", header, 1)

@@ -1,0 +1,93 @@
+"""How accurate the model probably is where no labels have arrived yet.
+
+The mean of calibrated confidence estimates the accuracy (for instance Guillory et al. 2021, "Predicting with confidence
+on unseen distributions"). It holds where a confidence means the same as on the reference: inputs may have moved among
+kinds of example that the reference holds, but a label must still follow from its input as before (covariate shift
+without concept shift). Under a corruption that the model has never met it is too optimistic; docs/benchmarks/drift-*
+say by how much in each scenario.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from closedloop.config import Monitor
+from closedloop.data.examples import LABEL
+from closedloop.monitoring.drift import correctness
+from closedloop.monitoring.profile import CONFIDENCE
+
+Floats = NDArray[np.float64]
+
+RESAMPLES = 200
+CERTAIN = 1e-7  # confidences are kept this far from 0 and 1, where the log-odds end
+STEPS = 25  # of Newton's method at most; five are usual
+PRIOR = 1.0  # deviation of intercept and slope around those of raw confidence
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The probability of being right, from the log-odds of the confidence: sigmoid(intercept + slope * log-odds)."""
+
+    intercept: float
+    slope: float
+
+    def __call__(self, log_odds: Floats) -> Floats:
+        calibrated: Floats = expit(self.intercept + self.slope * log_odds)
+        return calibrated
+
+
+def fit_calibration(log_odds: Floats, correct: Floats, weights: Floats | None = None) -> Calibration:
+    """Platt scaling (1999) with a Gaussian prior on raw confidence, found by Newton's method.
+
+    The prior matters where the reference holds few mistakes: without it, a model without any would be given the
+    probability 1 whatever its confidence.
+    """
+    features = np.stack([np.ones_like(log_odds), log_odds], axis=1)
+    centre = np.array([0.0, 1.0])
+    found, counts = centre.copy(), np.ones_like(log_odds) if weights is None else weights
+    for _ in range(STEPS):
+        probability = expit(features @ found)
+        gradient = features.T @ (counts * (correct - probability)) - (found - centre) / PRIOR**2
+        curvature = (features.T * (counts * probability * (1 - probability))) @ features + np.eye(2) / PRIOR**2
+        step = np.linalg.solve(curvature, gradient)
+        found = found + step
+        if np.abs(step).max() < 1e-8:
+            break
+    return Calibration(float(found[0]), float(found[1]))
+
+
+def estimate_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
+    """The window's accuracy without a look at its labels, with a bootstrap interval and the reference's accuracy.
+
+    The interval covers the chance in both samples, not a confidence that has lost its meaning. None where the
+    reference has no labels to calibrate with.
+    """
+    labelled = reference[reference[LABEL].notna()]
+    if labelled.empty:
+        return None
+    known, correct = _log_odds(labelled), correctness(labelled).to_numpy(np.float64)
+    asked = _log_odds(window)
+    value = float(fit_calibration(known, correct)(asked).mean())
+    rng, resampled = np.random.default_rng(config.seed), np.empty(RESAMPLES)
+    for turn in range(RESAMPLES):
+        weights = np.bincount(rng.integers(len(known), size=len(known)), minlength=len(known)).astype(np.float64)
+        drawn = asked[rng.integers(len(asked), size=len(asked))]
+        resampled[turn] = fit_calibration(known, correct, weights)(drawn).mean()
+    low, high = np.quantile(resampled, [(1 - config.confidence) / 2, (1 + config.confidence) / 2])
+    return {
+        "value": value,
+        "low": min(float(low), value),
+        "high": max(float(high), value),
+        "reference": float(correct.mean()),
+        "method": "mean of confidence, calibrated on the reference; assumes that labels follow from inputs as before",
+    }
+
+
+def _log_odds(profile: pd.DataFrame) -> Floats:
+    confidence = np.clip(profile[CONFIDENCE].to_numpy(np.float64), CERTAIN, 1 - CERTAIN)
+    odds: Floats = logit(confidence)
+    return odds

@@ -1,0 +1,77 @@
+"""A window of traffic through the champion: production examples, shifted on purpose where the configuration says so."""
+
+import shutil
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from closedloop.config import Params, Traffic
+from closedloop.data.examples import read_examples
+from closedloop.errors import DataError
+from closedloop.files import atomic, read_json
+from closedloop.monitoring.profile import VERSION, profile
+from closedloop.paths import Paths
+from closedloop.serving.predictor import Predictor
+from closedloop.tasks import get_task
+
+
+def draw_window(examples: pa.Table, window: int, rng: np.random.Generator) -> pa.Table:
+    """`window` examples drawn without replacement, in their order; all of them where there are no more."""
+    if examples.num_rows <= window:
+        return examples
+    return examples.take(pa.array(np.sort(rng.choice(examples.num_rows, window, replace=False))))
+
+
+def observe(
+    predictor: Predictor, version: int, examples: pa.Table, params: Params, config: Traffic | None = None
+) -> pd.DataFrame:
+    """The profile of a window drawn from the examples, shifted and answered; without `config`, of all as they are."""
+    task = get_task(params.task.kind)
+    if config is not None:
+        rng = np.random.default_rng(config.seed)
+        examples = task.shift(draw_window(examples, config.window, rng), config.scenario, config.severity, rng)
+    frame = profile(task, examples, predictor.probabilities(examples), predictor.classes)
+    frame[VERSION] = version
+    return frame
+
+
+def send(params: Params, paths: Paths, champion: Any) -> pd.DataFrame:
+    """Send a window through the champion; write and return its profile, and write the reference to judge it against.
+
+    That is the one that `evaluate` made, unless another version is deployed than was evaluated: confidence and
+    predictions of two models differ without any drift, so the deployed one then answers the test examples again.
+    Raises DataError when there are no production examples.
+    """
+    pool, config = read_examples(paths.examples("production")), params.traffic
+    if pool.num_rows < config.window:
+        print(
+            f"closedloop: traffic.window asks for {config.window} examples, the production split holds "
+            f"{pool.num_rows}: all are used (raise preprocess.production_share for more)",
+            file=sys.stderr,
+        )
+    window = observe(champion.predictor, champion.version, pool, params, config)
+    with atomic(paths.traffic) as temporary:
+        window.to_parquet(temporary, index=False)
+    evaluated = read_json(paths.report("registration.json"))["version"]
+    with atomic(paths.champion_reference) as temporary:
+        if champion.version == evaluated:
+            shutil.copyfile(paths.reference, temporary)
+        else:
+            test = read_examples(paths.examples("test"))
+            observe(champion.predictor, champion.version, test, params).to_parquet(temporary, index=False)
+    return window
+
+
+def read_profile(path: Any) -> pd.DataFrame:
+    """Read a profile.
+
+    Raises DataError when the file is missing, unreadable or empty.
+    """
+    frame: pd.DataFrame = read_examples(path).to_pandas()
+    missing = [name for name in ("id", "prediction", "confidence", "label") if name not in frame]
+    if missing:
+        raise DataError(f"{path} is no profile: it lacks {', '.join(missing)}; run `dvc repro` to make it again")
+    return frame
