@@ -1,16 +1,13 @@
 """train: packed tensors -> the best weights, an ONNX model, the history; an MLflow run."""
 
-import csv
-
 from closedloop.config import Params
-from closedloop.files import atomic, read_json, sha256, write_json
+from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
 from closedloop.stage import stage
 
 
 @stage
 def main(params: Params, paths: Paths) -> None:
-    from closedloop.evaluation.figures import training_curves
 
     from closedloop.learning import training
     from closedloop.registry.runs import log_dataset, training_run
@@ -23,15 +20,9 @@ def main(params: Params, paths: Paths) -> None:
             log_dataset(run, params, split, sha256(paths.tensors(split)), counts[split]["examples"])
         trained = training.fit(params, paths, run.log)
         training.save(trained, paths)
-        history = paths.report("history.csv")
-        with atomic(history) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(trained.history[0]))
-            writer.writeheader()
-            writer.writerows(trained.history)
-        training_curves(history, paths.report("training_curves.png"))
         best = {name.replace("val/", "best/val_"): value for name, value in trained.best.items() if "val/" in name}
         run.log({**best, "best/epoch": trained.best["epoch"], "train/seconds": trained.seconds}, len(trained.history))
-        run.keep(history, paths.report("training_curves.png"))
+        run.keep(paths.report("history.csv"))
         write_json(paths.run, {"run_id": run.id, "seconds": round(trained.seconds, 1)})
     training.close_session(paths)
     print(f"{trained.facts['epochs']} epochs, best val/accuracy {trained.best['val/accuracy']:.4f}")

@@ -153,4 +153,4 @@ def _compare(client: Any, params: Params, paths: Paths, champion: int) -> tuple[
         ours = Predictions.read(paths.predictions)
         return compare(ours, theirs, params.gate.metric, params.gate.confidence), ""
     except (RegistryError, DataError) as error:
-        return None, f"the champion, version {champion}, cannot be compared with: {error}"
+        return None, f"it cannot be compared with: {error}"

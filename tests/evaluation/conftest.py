@@ -5,19 +5,17 @@ from pathlib import Path
 
 import pytest
 from digits_project import Project, digits, write_linear_model
-from hypothesis import settings
 from sklearn.linear_model import LogisticRegression
 
 from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.data.examples import LABEL, write_examples
+from closedloop.files import write_text
 from closedloop.paths import Paths
 from closedloop.tasks import get_task
 
-settings.register_profile("steady", deadline=None)  # how long an example takes depends on the machine
-settings.load_profile("steady")
-
 CONF = Path(__file__).parents[2] / "conf"
+HISTORY = "epoch,train/loss,train/accuracy,val/loss,val/accuracy,lr\n1,1,0.7,0.5,0.9,0.01\n2,0.5,0.8,0.2,0.95,0\n"
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +35,7 @@ def make_project(params: Params) -> Callable[[Path], Project]:
         paths = Paths("digits", root)
         write_examples(paths.examples("test"), test)
         preprocessor.save(paths.preprocessor)
+        write_text(paths.report("history.csv"), HISTORY)
         write_linear_model(paths.model / "model.onnx", model.coef_.T, model.intercept_, inputs.shape[1:])
         return Project(params, paths, test)
 

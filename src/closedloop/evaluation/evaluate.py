@@ -45,6 +45,7 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
     reference = profile(task, examples, found.probabilities, found.classes)
     with atomic(paths.reference) as temporary:
         reference.to_parquet(temporary, index=False)
+    figures.training_curves(paths.report("history.csv"), paths.figures / "training.png")
     figures.confusion(found, paths.figures / "confusion.png")
     figures.reliability(calibration, report, paths.figures / "reliability.png")
     figures.classes(report, paths.figures / "classes.png")

@@ -1,5 +1,6 @@
 """Trains the configured network to its end, however often the process is killed on the way."""
 
+import csv
 import hashlib
 import json
 import logging
@@ -88,6 +89,8 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
     """
     _quiet()
     pl.seed_everything(params.seed, verbose=False)
+    if params.trainer.threads:
+        torch.set_num_threads(params.trainer.threads)
     torch.set_float32_matmul_precision("high")
     # deterministic algorithms are asked for below; filling fresh memory besides only finds bugs, and takes time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its module
@@ -133,13 +136,17 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
 
 
 def save(training: Training, paths: Paths) -> None:
-    """Write weights, ONNX model, torch's own answers on the first validation examples, and the facts."""
+    """Write weights, ONNX model, torch's own answers on the first validation examples, the history and the facts."""
     inputs = load_file(paths.tensors("validation"))["inputs"][:GOLDEN]
     export_onnx(training.network, inputs, paths.model / "model.onnx")
     with atomic(paths.model / "weights.safetensors") as temporary:
         save_file(training.network.state_dict(), temporary)
     with atomic(paths.model / "golden.safetensors") as temporary:
         save_file({"probabilities": probabilities(training.network, inputs)}, temporary)
+    with atomic(paths.report("history.csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(training.history[0]))
+        writer.writeheader()
+        writer.writerows(training.history)
     write_json(paths.model / "training.json", {**training.facts, "best": training.best})
 
 
