@@ -58,7 +58,7 @@ class Source(Section):
     homepage: str
     files: list[RemoteFile] = []
     parts: Annotated[list[Part], Field(min_length=1)]
-    pixel_max: Annotated[int, Field(ge=1, le=255)] = 255  # the value in the raw files that means full white
+    pixel_max: Annotated[int, Field(ge=1, le=255)]  # the value in the raw files that means full white
     retries: Annotated[int, Field(ge=0, le=20)] = 4  # further tries after a failure that may pass
     backoff_seconds: Annotated[float, Field(ge=0)] = 1  # pause before the first of them; each further one doubles it
     timeout_seconds: Annotated[float, Field(gt=0)] = 60  # without a byte from the server

@@ -30,6 +30,7 @@ def source(url: str) -> Source:
             "homepage": "https://data.example.org",
             "files": [file, {**file, "name": "b.idx"}],
             "parts": [{"split": "all", "images": "a.idx", "labels": "b.idx"}],
+            "pixel_max": 255,
             "retries": 0,
         }
     )

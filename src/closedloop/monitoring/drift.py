@@ -16,7 +16,7 @@ from closedloop.monitoring.two_sample import CATEGORY, NUMBER, distance, present
 
 METHODS = {NUMBER: "Kolmogorov-Smirnov", CATEGORY: "chi-square of homogeneity"}
 EFFECTS = {NUMBER: "KS distance", CATEGORY: "Cramer's V"}
-SHOWN = 5  # unseen categories named in the report
+SHOWN = 3  # columns or categories that a reason names
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def judge(
     unseen = judge_unseen(reference, window, config)
     accuracy = judge_accuracy(reference, window, config)
     reasons = [
-        *(_column_reason(column) for column in columns if column.drifted),
+        *_accuracy_reasons("accuracy", accuracy, config),
+        # the estimate is an opinion: where there are labels, they alone count
+        *(_accuracy_reasons("estimated accuracy", estimate, config) if accuracy is None else []),
+        *_column_reasons(columns),
         *(_missing_reason(entry) for entry in missing if entry["alarm"]),
         *(_unseen_reason(entry) for entry in unseen if entry["alarm"]),
-        *_accuracy_reasons("accuracy", accuracy, config),
-        # the estimate is an opinion; where labels contradict or confirm it, they alone count
-        *(_accuracy_reasons("estimated accuracy", estimate, config) if accuracy is None else []),
     ]
     verdict = "drift" if reasons else "clean"
     short = [
@@ -225,11 +225,13 @@ def _accuracy_reasons(what: str, accuracy: dict[str, Any] | None, config: Monito
     ]
 
 
-def _column_reason(column: Column) -> str:
-    return (
-        f"{column.name}: {EFFECTS[column.kind]} {column.effect:.2f} (at least {column.min_effect:g}), "
-        f"p {column.p_value:.1e} (at most {column.threshold:.1e})"
-    )
+def _column_reasons(columns: list[Column]) -> list[str]:
+    drifted = [column for column in columns if column.drifted]
+    if not drifted:
+        return []
+    shown = [f"{c.name} ({EFFECTS[c.kind]} {c.effect:.2f}, p {c.p_value:.1e})" for c in drifted[:SHOWN]]
+    more = [f"{len(drifted) - SHOWN} more"] if len(drifted) > SHOWN else []
+    return [f"{len(drifted)} of {len(columns)} columns have moved: {', '.join([*shown, *more])}"]
 
 
 def _missing_reason(entry: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from closedloop.config import Monitor
 from closedloop.errors import ClosedLoopError
 from closedloop.monitoring.drift import corrected, testable
-from closedloop.monitoring.two_sample import CATEGORY, NUMBER, p_value
+from closedloop.monitoring.two_sample import CATEGORY, NUMBER, distance, p_value
 
 CHI_SQUARE = "chi_square_homogeneity"  # under this name our own test is known to Evidently
 METHODS = {NUMBER: "ks", CATEGORY: CHI_SQUARE}
@@ -33,9 +33,10 @@ def compare(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> R
 
     Raises DataError when the frames cannot be compared.
     """
-    kinds = testable(reference, window)
     reference, window = (_sampled(frame, config) for frame in (reference, window))
-    kinds = {name: kind for name, kind in kinds.items() if name in testable(reference, window)}
+    kinds = testable(reference, window)
+    farthest_first = sorted(kinds, key=lambda name: distance(kinds[name], reference[name], window[name]), reverse=True)
+    kinds = {name: kinds[name] for name in farthest_first}  # the order of the page
     snapshot = _run(_prepared(reference, kinds), _prepared(window, kinds), kinds, config)
     values = [metric["value"] for metric in snapshot.dict()["metrics"][1:]]  # the first one counts columns
     if len(values) != len(kinds):

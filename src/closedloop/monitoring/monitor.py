@@ -1,5 +1,6 @@
 """One check of a window against the reference: verdict, page, picture, and the figures for MLflow."""
 
+import base64
 import html
 import re
 from pathlib import Path
@@ -29,8 +30,8 @@ def check(params: Params, paths: Paths) -> dict[str, Any]:
     estimate = estimate_accuracy(reference, window, params.monitor)
     judged = drift.judge(reference, window, found.p_values, estimate, params.monitor)
     report = {"verdict": judged["verdict"], "reasons": judged["reasons"], "window": _window(params, window), **judged}
-    write_text(paths.report("drift.html"), page(report, found.html))
     figure.draw(report, paths.report("drift.png"))
+    write_text(paths.report("drift.html"), page(report, paths.report("drift.png").read_bytes(), found.html))
     columns = pd.DataFrame(report["columns"], columns=["name", "effect", "min_effect", "drifted"])
     columns.columns = pd.Index(["column", "effect", "threshold", "drifted"])
     write_text(paths.report("drift_columns.csv"), columns.to_csv(index=False, lineterminator="\n"))
@@ -78,32 +79,26 @@ def headline(report: dict[str, Any]) -> str:
     """The verdict in two lines."""
     window, reasons = report["window"], report["reasons"]
     shifted = "" if window["scenario"] == "none" else f", shifted by {window['scenario']} {window['severity']}"
-    drifted = [column["name"] for column in report["columns"] if column["drifted"]]
-    moved = f"{len(drifted)} of {len(report['columns'])} columns" + (f" ({', '.join(drifted[:3])})" if drifted else "")
     seen = [
         f"{name} {report[key]['value']:.3f} [{report[key]['low']:.3f}, {report[key]['high']:.3f}]"
         for key, name in (("accuracy", "accuracy"), ("estimated_accuracy", "estimated without labels"))
         if report[key]
     ]
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    why = f": {reasons[0]}{more}" if reasons else f"; {moved} moved"
-    return (
-        f"{report['verdict']} on {window['rows']:,} examples{shifted} through version {window['version']}{why}\n"
-        + ", ".join(seen or [f"{moved} moved, no labels"])
-    )
+    what = f"{report['verdict'].replace('_', ' ')}: {window['rows']:,} examples{shifted}, version {window['version']}"
+    why = "; ".join(reasons) or f"none of {len(report['columns'])} columns has moved"
+    return f"{', '.join([what, *seen])}\n{why}"
 
 
-def page(report: dict[str, Any], evidently: str) -> str:
+def page(report: dict[str, Any], picture: bytes, evidently: str) -> str:
     """Evidently's page with the verdict above it: its own marks know p-values, but neither effect sizes nor counts."""
-    verdict = report["verdict"]
-    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in report["reasons"])
-    first, second = (html.escape(line) for line in headline(report).splitlines())
+    verdict, (first, second) = report["verdict"], (html.escape(line) for line in headline(report).splitlines())
     header = (
         '<body><header style="font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1.5rem">'
-        f'<h1 style="color:{COLOURS[verdict]};margin:0">{verdict.replace("_", " ")}</h1><p>{first}<br>{second}</p>'
-        f"<ul>{reasons}</ul><p>A column has drifted when its difference is significant at "
-        f"{report['alpha']:.2g} (the false-alarm rate of a window over the number of columns) and at least as large "
-        "as the configuration asks for. Below, Evidently shows the distributions; it marks a column as soon as its "
-        "difference is significant.</p></header>"
+        f'<h1 style="color:{COLOURS[verdict]};margin:0">{verdict.replace("_", " ")}</h1><p>{first}</p><p>{second}</p>'
+        f'<img alt="effect size by column" style="max-width:100%" '
+        f'src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+        f"<p>A column has drifted when its difference is significant at {report['alpha']:.2g} (the false-alarm rate of "
+        "a window over the number of columns) and at least as large as the configuration asks for. Below, Evidently "
+        "shows the distributions; it marks a column as soon as its difference is significant.</p></header>"
     )
     return evidently.replace("<body>", header, 1)

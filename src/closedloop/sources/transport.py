@@ -40,7 +40,8 @@ class Body(io.RawIOBase):
         try:
             chunk: bytes = self._file.read(len(buffer))
         except Exception as error:
-            raise _translate(error, self._url) from error
+            announced = "an unknown number of" if self.size is None else self.size
+            raise _translate(error, self._url, f" beyond {self.received} of {announced} bytes") from error
         self.received += len(chunk)
         if not chunk and self.size is not None and self.received < self.size:
             raise Transient(f"{public(self._url)} was cut short: expected {self.size} bytes, got {self.received}")
@@ -102,7 +103,7 @@ def _http_options(timeout_seconds: float) -> dict[str, Any]:
     }
 
 
-def _translate(error: Exception, url: str) -> SourceError:
+def _translate(error: Exception, url: str, position: str = "") -> SourceError:
     where = public(url)
     status = 404 if is_http(url) and isinstance(error, FileNotFoundError) else getattr(error, "status", None)
     if isinstance(status, int):
@@ -121,7 +122,7 @@ def _translate(error: Exception, url: str) -> SourceError:
     if isinstance(error, TimeoutError):
         reason = f"no answer in time ({reason})"
     kind = Transient if _is_transient(error) else SourceError
-    return kind(f"{where} cannot be read: {reason}")
+    return kind(f"{where} cannot be read{position}: {reason}")
 
 
 def _kind_of(status: int) -> type[SourceError]:
