@@ -40,8 +40,8 @@ class Body(io.RawIOBase):
         try:
             chunk: bytes = self._file.read(len(buffer))
         except Exception as error:
-            announced = "an unknown number of" if self.size is None else self.size
-            raise _translate(error, self._url, f" beyond {self.received} of {announced} bytes") from error
+            length = "" if self.size is None else f" ({self.size} bytes expected)"
+            raise _translate(error, self._url, f" to its end{length}") from error
         self.received += len(chunk)
         if not chunk and self.size is not None and self.received < self.size:
             raise Transient(f"{public(self._url)} was cut short: expected {self.size} bytes, got {self.received}")
