@@ -19,9 +19,10 @@ help:  ## list the targets
 	@echo '  Options: TASK=mnist  ARGS="trainer.max_epochs=3 model.filters=[16,32]"  VERSION=2  PORT=5000'
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; choose one with make PYTHON=python3.11 …" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; choose one with make PYTHON=python3.11 …" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[dev]'
+	@echo 'installing into $(VENV): about 2.5 GB, some minutes'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 setup: $(STAMP)  ## make the virtual environment (the other targets do it when needed)
