@@ -67,7 +67,7 @@ def _kind(column: pd.Series, where: str) -> str:
     raise DataError(f"the {where}'s column {column.name} is {column.dtype}; float64 and text can be compared")
 
 
-def testable(reference: pd.DataFrame, window: pd.DataFrame) -> dict[str, str]:
+def comparable(reference: pd.DataFrame, window: pd.DataFrame) -> dict[str, str]:
     """The kinds of the columns that hold values on both sides; the others can only be counted as missing."""
     return {
         name: kind
@@ -90,7 +90,7 @@ def judge(
 ) -> dict[str, Any]:
     """The verdict with its reasons and everything that it rests on, ready for JSON.
 
-    `p_values` holds the tests of the columns that `testable` names, `estimate` the accuracy as estimated without
+    `p_values` holds the tests of the columns that `comparable` names, `estimate` the accuracy as estimated without
     labels. Raises DataError when the two profiles cannot be compared.
     """
     columns = judge_columns(reference, window, p_values, config)
@@ -180,7 +180,7 @@ def judge_unseen(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor)
                     "expected_share": once / len(known),
                     "rise": asdict(risen),
                     "max_rise": config.max_unseen_rise,
-                    "categories": [str(category) for category in sorted(new.unique(), key=str)[:SHOWN]],
+                    "categories": [" ".join(name.split())[:40] for name in sorted(new.unique())[:SHOWN]],
                     "alarm": risen.low > config.max_unseen_rise,
                 }
             )

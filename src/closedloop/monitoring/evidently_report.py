@@ -13,7 +13,7 @@ import pandas as pd
 
 from closedloop.config import Monitor
 from closedloop.errors import ClosedLoopError
-from closedloop.monitoring.drift import corrected, testable
+from closedloop.monitoring.drift import comparable, corrected
 from closedloop.monitoring.two_sample import CATEGORY, NUMBER, distance, p_value
 
 CHI_SQUARE = "chi_square_homogeneity"  # under this name our own test is known to Evidently
@@ -33,8 +33,8 @@ def compare(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> R
 
     Raises DataError when the frames cannot be compared.
     """
-    reference, window = (_sampled(frame, config) for frame in (reference, window))
-    kinds = testable(reference, window)
+    reference, window = _sampled(reference, config), _sampled(window, config)
+    kinds = comparable(reference, window)
     farthest_first = sorted(kinds, key=lambda name: distance(kinds[name], reference[name], window[name]), reverse=True)
     kinds = {name: kinds[name] for name in farthest_first}  # the order of the page
     snapshot = _run(_prepared(reference, kinds), _prepared(window, kinds), kinds, config)
@@ -51,7 +51,9 @@ def _sampled(frame: pd.DataFrame, config: Monitor) -> pd.DataFrame:
 def _prepared(frame: pd.DataFrame, kinds: dict[str, str]) -> pd.DataFrame:
     """The tested columns alone, with names and categories that cannot end a script element of the page."""
     columns = {
-        escape(name): frame[name].map(escape, na_action="ignore") if kind == CATEGORY else frame[name]
+        escape(name): frame[name].map(escape, na_action="ignore")
+        if kind == CATEGORY
+        else frame[name].replace([np.inf, -np.inf], np.nan)
         for name, kind in kinds.items()
     }
     return pd.DataFrame(columns).reset_index(drop=True)

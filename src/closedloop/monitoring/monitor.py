@@ -91,7 +91,7 @@ def headline(report: dict[str, Any]) -> str:
 
 def page(report: dict[str, Any], picture: bytes, evidently: str) -> str:
     """Evidently's page with the verdict above it: its own marks know p-values, but neither effect sizes nor counts."""
-    verdict, (first, second) = report["verdict"], (html.escape(line) for line in headline(report).splitlines())
+    verdict, (first, _, second) = report["verdict"], html.escape(headline(report)).partition("\n")
     header = (
         '<body><header style="font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1.5rem">'
         f'<h1 style="color:{COLOURS[verdict]};margin:0">{verdict.replace("_", " ")}</h1><p>{first}</p><p>{second}</p>'

@@ -64,13 +64,12 @@ def estimate_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Mon
     """The window's accuracy without a look at its labels, with a bootstrap interval and the reference's accuracy.
 
     The interval covers the chance in both samples, not a confidence that has lost its meaning. None where the
-    reference has no labels to calibrate with.
+    reference has no labels to calibrate with, or the window no confidence.
     """
-    labelled = reference[reference[LABEL].notna()]
-    if labelled.empty:
+    labelled, answered = reference.dropna(subset=[LABEL, CONFIDENCE]), window.dropna(subset=[CONFIDENCE])
+    if labelled.empty or answered.empty:
         return None
-    known, correct = _log_odds(labelled), correctness(labelled).to_numpy(np.float64)
-    asked = _log_odds(window)
+    known, correct, asked = _log_odds(labelled), correctness(labelled).to_numpy(np.float64), _log_odds(answered)
     value = float(fit_calibration(known, correct)(asked).mean())
     rng, resampled = np.random.default_rng(config.seed), np.empty(RESAMPLES)
     for turn in range(RESAMPLES):

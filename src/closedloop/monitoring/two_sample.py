@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import chi2_contingency, ks_2samp
+from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 
 from closedloop.evaluation.intervals import wilson
 
@@ -24,34 +24,53 @@ def present(column: pd.Series) -> pd.Series:
 
 def p_value(kind: str, reference: pd.Series, window: pd.Series) -> float:
     """How often two samples of one population differ at least as much."""
+    reference, window = present(reference), present(window)
     if kind == NUMBER:
-        return float(ks_2samp(present(reference), present(window)).pvalue)
-    table = contingency(present(reference), present(window))
-    return 1.0 if table.shape[1] < 2 else float(chi2_contingency(table, correction=False).pvalue)
+        return float(ks_2samp(reference, window).pvalue)
+    return homogeneity(contingency(reference, window))
 
 
 def distance(kind: str, reference: pd.Series, window: pd.Series) -> float:
     """The size of the difference from 0 to 1, whatever the number of rows."""
+    reference, window = present(reference), present(window)
     if kind == NUMBER:
-        return float(ks_2samp(present(reference), present(window), method="asymp").statistic)
-    return cramers_v(contingency(present(reference), present(window)))
+        return float(ks_2samp(reference, window, method="asymp").statistic)
+    return cramers_v(contingency(reference, window))
 
 
 def contingency(reference: pd.Series, window: pd.Series) -> NDArray[np.int64]:
-    """Rows by sample and category (2, K).
-
-    The rarest categories are merged until each is expected at least MIN_EXPECTED times in the smaller sample: without
-    that, one row of an unseen category against a large reference gives a p-value of nearly 0.
-    """
+    """Rows by sample and category (2, K), rarest first; categories too rare for chi-square are counted as one."""
     counts = pd.DataFrame({"reference": reference.value_counts(), "window": window.value_counts()}).fillna(0)
     table = counts.to_numpy(np.int64).T
-    table = table[:, np.argsort(table.sum(axis=0), kind="stable")]  # rarest first
-    smaller = min(len(reference), len(window)) / (len(reference) + len(window))
-    expected = table.sum(axis=0) * smaller
-    merged = max(int((expected < MIN_EXPECTED).sum()), 1)
-    while merged < table.shape[1] and expected[:merged].sum() < MIN_EXPECTED:
-        merged += 1
-    return np.concatenate([table[:, :merged].sum(axis=1, keepdims=True), table[:, merged:]], axis=1)
+    table = table[:, np.argsort(table.sum(axis=0), kind="stable")]
+    rare = _expected(table) < MIN_EXPECTED
+    together = table[:, rare].sum(axis=1, keepdims=True)
+    return np.concatenate([together, table[:, ~rare]], axis=1) if rare.any() else table
+
+
+def _expected(table: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Rows of each category (K,) to be expected in the smaller sample if there is no difference."""
+    by_sample = table.sum(axis=1)
+    expected: NDArray[np.float64] = table.sum(axis=0) * (by_sample.min() / by_sample.sum())
+    return expected
+
+
+def homogeneity(table: NDArray[np.int64]) -> float:
+    """Chi-square test of a table (2, K) from `contingency`, exact where its approximation fails.
+
+    A few rows of rare categories against a large reference would give a p-value of nearly 0. If even together the
+    rare ones are too few, Fisher's exact test compares them with all others, chi-square compares the others among
+    themselves, and the smaller p-value of the two counts twice (Bonferroni).
+    """
+    if table.shape[1] < 2:
+        return 1.0
+    if _expected(table)[0] >= MIN_EXPECTED:
+        return float(chi2_contingency(table, correction=False).pvalue)
+    rare, others = table[:, 0], table[:, 1:]
+    exact = float(fisher_exact(np.stack([rare, others.sum(axis=1)], axis=1)).pvalue)
+    if others.shape[1] < 2:
+        return exact
+    return min(1.0, 2 * min(exact, float(chi2_contingency(others, correction=False).pvalue)))
 
 
 def cramers_v(table: NDArray[np.int64]) -> float:

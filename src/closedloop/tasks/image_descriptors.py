@@ -19,7 +19,7 @@ def describe(images: NDArray[np.uint8]) -> pd.DataFrame:
     grey_share       share of pixels between a tenth and nine tenths of full white
     background       mean level of the darkest quarter of the pixels
     peak             mean level of the brightest twentieth of the pixels
-    sharpness        mean absolute difference of neighbours over contrast; 0 for a blank image
+    sharpness        root mean square difference of neighbours over contrast; 0 for a blank image
     noise            standard deviation of the noise as Immerkaer (1996) estimates it
     plateau_share    share of neighbours with the same level other than black
     centre_x         centre of mass, from 0 (left) to 1 (right); 0.5 for a black image, as is centre_y
@@ -48,7 +48,7 @@ def _describe(images: NDArray[np.uint8]) -> dict[str, Floats]:
         "ink_share": _share(levels > 0.5),
         "grey_share": _share((levels > 0.1) & (levels < 0.9)),
         **_extremes(images),
-        "sharpness": _ratio((_mean(np.abs(down)) + _mean(np.abs(right))) / 2, contrast),
+        "sharpness": _ratio(np.sqrt((_mean(down * down) + _mean(right * right)) / 2), contrast),
         "noise": _noise(levels),
         "plateau_share": (_plateaus(down, levels[:, 1:]) + _plateaus(right, levels[:, :, 1:])) / 2,
         **_shape(levels),
@@ -70,7 +70,7 @@ def _ratio(over: Floats, under: Floats, otherwise: float = 0.0) -> Floats:
 
 
 def _extremes(images: NDArray[np.uint8]) -> dict[str, Floats]:
-    pixels = np.sort(images.reshape(len(images), -1), axis=1)
+    pixels = np.sort(images.reshape(-1, images.shape[1] * images.shape[2]), axis=1)
     quarter, twentieth = max(pixels.shape[1] // 4, 1), max(pixels.shape[1] // 20, 1)
     return {
         "background": pixels[:, :quarter].mean(axis=1, dtype=np.float64) / 255,
@@ -94,7 +94,7 @@ def _shape(levels: Levels) -> dict[str, Floats]:
     height, width = levels.shape[1:]
     y, x = (grid.reshape(-1) + 0.5 for grid in np.mgrid[:height, :width].astype(np.float64))
     basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)  # (H * W, 6)
-    sums = (levels.reshape(len(levels), -1) @ basis).T
+    sums = (levels.reshape(-1, height * width) @ basis).T
     mass = sums[0]
     centre_x, centre_y = _ratio(sums[1], mass, width / 2), _ratio(sums[2], mass, height / 2)
     xx = np.maximum(_ratio(sums[3], mass) - centre_x**2, 0) * (mass > 0)

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from closedloop.data.examples import LABEL
 from closedloop.errors import ConfigError, DataError
-from closedloop.tasks.images import pixels, with_pixels
+from closedloop.tasks.images import IMAGE, column, pixels, with_pixels
 
 Images = NDArray[np.uint8]
 
@@ -19,7 +19,7 @@ NOISE = (0.05, 0.10, 0.18, 0.28, 0.40)  # deviation of the Gaussian noise, share
 BLUR = (0.35, 0.50, 0.65, 0.85, 1.2)  # deviation of the Gaussian kernel in pixels of an image 8 pixels wide
 CONTRAST = (0.75, 0.60, 0.45, 0.30, 0.15)  # factor on the distance of each pixel from its image's mean
 ROTATION = (8, 16, 25, 38, 55)  # degrees, half of the images one way, half the other
-OCCLUSION = (0.20, 0.28, 0.36, 0.45, 0.58)  # side of the square that hides the image, share of the image's side
+OCCLUSION = (0.14, 0.25, 0.36, 0.50, 0.62)  # side of the square that hides the image, share of the image's side
 IMBALANCE = (0.15, 0.30, 0.45, 0.65, 0.85)  # share of the rows that is redrawn from the few favoured classes
 FAVOURED = 0.3  # share of the classes that imbalance favours, at least one class
 
@@ -99,7 +99,10 @@ def _imbalance(examples: pa.Table, share: float, rng: np.random.Generator) -> pa
         np.resize(rng.permutation(np.flatnonzero(codes == code)), count)
         for code, count in enumerate(counts)
     ]
-    return examples.take(pa.array(rng.permutation(np.concatenate(drawn))))
+    rows = rng.permutation(np.concatenate(drawn))
+    # pyarrow 25 crashes on taking rows of nested lists out of a slice, so the images are taken by NumPy
+    others = examples.drop_columns([IMAGE]).take(pa.array(rows))
+    return others.add_column(examples.column_names.index(IMAGE), IMAGE, column(pixels(examples)[rows]))
 
 
 CORRUPTIONS: dict[str, tuple[Callable[[Images, float, np.random.Generator], Images], tuple[float, ...]]] = {
