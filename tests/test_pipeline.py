@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from closedloop.files import read_json
@@ -122,21 +123,32 @@ def test_a_clean_clone_with_receipts_but_without_registry_ends_with_a_champion(p
 
 def kill_when(project: Path, ready: Callable[[], bool]) -> None:
     """Start the pipeline and SIGKILL its whole process group as soon as something has happened."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro"],
+    process = start(project)
+    wait_for(process, ready)
+    started = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    psutil.wait_procs(started, timeout=30)  # DVC's lock names its process, which takes a moment to be gone
+
+
+def start(project: Path) -> subprocess.Popen[bytes]:
+    """The pipeline in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "closedloop.cli", "run"],
         cwd=project,
         env=ENVIRONMENT,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+def wait_for(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not ready():
         assert process.poll() is None, "the pipeline ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def outcome(project: Path) -> tuple[bytes, dict[str, float], str]:
@@ -159,6 +171,19 @@ def test_killed_in_the_middle_and_run_again_the_result_is_the_same(project: Path
     assert read_json(again / "reports/digits/registration.json")["champion"] == 1
     listing = succeed(again, "models").splitlines()
     assert len(listing) == 2  # the heading and one version: the kill left no second one
+
+
+def test_told_to_end_it_ends_everything_that_it_started(project: Path, tmp_path: Path) -> None:
+    again = checkout(tmp_path / "ended")
+    shutil.copy(project / "params.yaml", again)
+    process = start(again)
+    wait_for(process, lambda: any(again.glob("work/digits/last.ckpt")))
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert any("train.py" in " ".join(child.cmdline()) for child in started)
+    process.terminate()
+    assert process.wait(timeout=30) != 0
+    gone, alive = psutil.wait_procs(started, timeout=10)
+    assert gone and not alive
 
 
 def test_a_second_run_at_the_same_time_is_refused(project: Path) -> None:

@@ -34,9 +34,7 @@ def receipt_digests(params: Params, paths: Paths) -> dict[str, str]:
     """What the verdict depends on; the model's digest names its version in the registry."""
     model = hashlib.sha256((sha256(paths.model / "model.onnx") + sha256_tree(paths.preprocessor)).encode())
     evaluation = read_json(paths.report("evaluation.json"))
-    evaluation.pop(
-        "serving"
-    )  # a latency differs at every measurement, and asks for no new verdict
+    evaluation.pop("serving")  # a latency differs at every measurement, and asks for no new verdict
     verdict = [evaluation, params.gate.model_dump(), sha256(paths.examples("test"))]
     return {
         "model": model.hexdigest(),

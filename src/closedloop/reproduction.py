@@ -1,12 +1,14 @@
-"""Runs `dvc repro` as one interruptible, exclusive whole."""
+"""Runs `dvc repro` as one whole: alone in its folder, and ended with everything that it has started."""
 
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from closedloop.composition import check_current
@@ -37,23 +39,25 @@ def reproduce(params: Path) -> None:
 
 
 def _dvc(*arguments: str) -> int:
-    """Run DVC in a process group of its own and end the whole group when this process is told to end.
+    """Run DVC, and end it with its stage when this process is told to end.
 
-    A signal to DVC alone would leave the stage's process behind, still writing.
+    A signal to DVC alone would leave the stage's process behind, still writing. Ctrl-C reaches all of them by itself.
     """
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
-    process = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment, start_new_session=True)
 
-    def end_group(number: int, _frame: Any) -> None:
-        os.killpg(process.pid, number)
+    def end_all(_number: int, _frame: Any) -> None:
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
 
-    previous = {number: signal.signal(number, end_group) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    handlers = {signal.SIGTERM: end_all, signal.SIGHUP: end_all, signal.SIGINT: lambda *_: None}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        return process.wait()
+        return subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment).wait()
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)
 
 
 def _allow_missing_git() -> None:
