@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from closedloop.config import Monitor
@@ -54,6 +56,20 @@ def test_a_reference_without_mistakes_does_not_make_the_model_infallible() -> No
     confident = np.full(200, logit(0.99))
     fitted = fit_calibration(confident, np.ones(200))
     assert fitted(np.array([logit(0.55)]))[0] < 0.9
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000), st.integers(0, 5), st.floats(-2, 12), st.floats(0.01, 6))
+def test_calibration_reaches_its_optimum_however_few_the_mistakes(
+    seed: int, mistakes: int, centre: float, spread: float
+) -> None:
+    odds = np.clip(np.random.default_rng(seed).normal(centre, spread, 300), -16, 16)
+    correct = np.ones(300)
+    correct[np.argsort(odds)[:mistakes]] = 0
+    fitted = fit_calibration(odds, correct)
+    wrong = correct - fitted(odds)  # the gradient, which vanishes at the optimum
+    assert wrong.sum() == pytest.approx(fitted.intercept, abs=1e-3)
+    assert wrong @ odds == pytest.approx(fitted.slope - 1, abs=1e-3)
 
 
 @pytest.mark.parametrize("certain", [0.0, 1.0])

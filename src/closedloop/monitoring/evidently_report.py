@@ -35,8 +35,8 @@ def compare(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> R
     """
     reference, window = _sampled(reference, config), _sampled(window, config)
     kinds = comparable(reference, window)
-    farthest_first = sorted(kinds, key=lambda name: distance(kinds[name], reference[name], window[name]), reverse=True)
-    kinds = {name: kinds[name] for name in farthest_first}  # the order of the page
+    distances = {name: distance(kind, reference[name], window[name]) for name, kind in kinds.items()}
+    kinds = {name: kinds[name] for name in sorted(kinds, key=distances.__getitem__, reverse=True)}  # as the page shows
     snapshot = _run(_prepared(reference, kinds), _prepared(window, kinds), kinds, config)
     values = [metric["value"] for metric in snapshot.dict()["metrics"][1:]]  # the first one counts columns
     if len(values) != len(kinds):

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 RESAMPLES = 200
 CERTAIN = 1e-7  # confidences are kept this far from 0 and 1, where the log-odds end
-STEPS = 25  # of Newton's method at most; five are usual
+STEPS, PRECISION = 50, 1e-9  # of Newton's method; five steps are usual
 PRIOR = 1.0  # deviation of intercept and slope around those of raw confidence
 
 
@@ -41,36 +41,53 @@ class Calibration:
 
 
 def fit_calibration(log_odds: Floats, correct: Floats, weights: Floats | None = None) -> Calibration:
-    """Platt scaling (1999) with a Gaussian prior on raw confidence, found by Newton's method.
+    """Platt scaling (1999) with a Gaussian prior on raw confidence, found by Newton's method with step halving.
 
     The prior matters where the reference holds few mistakes: without it, a model without any would be given the
     probability 1 whatever its confidence.
     """
     features = np.stack([np.ones_like(log_odds), log_odds], axis=1)
+    counts = np.ones_like(log_odds) if weights is None else weights
     centre = np.array([0.0, 1.0])
-    found, counts = centre.copy(), np.ones_like(log_odds) if weights is None else weights
+
+    def loss(parameters: Floats) -> float:
+        odds = features @ parameters
+        return float(
+            counts @ (np.logaddexp(0, odds) - correct * odds) + ((parameters - centre) ** 2).sum() / 2 / PRIOR**2
+        )
+
+    found, best = centre, loss(centre)
     for _ in range(STEPS):
         probability = expit(features @ found)
         gradient = features.T @ (counts * (correct - probability)) - (found - centre) / PRIOR**2
         curvature = (features.T * (counts * probability * (1 - probability))) @ features + np.eye(2) / PRIOR**2
         step = np.linalg.solve(curvature, gradient)
-        found = found + step
-        if np.abs(step).max() < 1e-8:
+        while (reached := loss(found + step)) > best and np.abs(step).max() > PRECISION:
+            step /= 2  # far from the optimum, where the curvature says little, a whole step can overshoot
+        if reached >= best:
             break
+        found, best = found + step, reached
     return Calibration(float(found[0]), float(found[1]))
 
 
+def accuracy_from_confidence(reference: pd.DataFrame, window: pd.DataFrame) -> float:
+    """The window's accuracy without a look at its labels; NaN where there is nothing to estimate it from."""
+    known, correct, asked = _samples(reference, window)
+    if not len(known) or not len(asked):
+        return float("nan")
+    return float(fit_calibration(known, correct)(asked).mean())
+
+
 def estimate_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
-    """The window's accuracy without a look at its labels, with a bootstrap interval and the reference's accuracy.
+    """The estimate with a bootstrap interval and the reference's accuracy.
 
     The interval covers the chance in both samples, not a confidence that has lost its meaning. None where the
     reference has no labels to calibrate with, or the window no confidence.
     """
-    labelled, answered = reference.dropna(subset=[LABEL, CONFIDENCE]), window.dropna(subset=[CONFIDENCE])
-    if labelled.empty or answered.empty:
+    value = accuracy_from_confidence(reference, window)
+    if np.isnan(value):
         return None
-    known, correct, asked = _log_odds(labelled), correctness(labelled).to_numpy(np.float64), _log_odds(answered)
-    value = float(fit_calibration(known, correct)(asked).mean())
+    known, correct, asked = _samples(reference, window)
     rng, resampled = np.random.default_rng(config.seed), np.empty(RESAMPLES)
     for turn in range(RESAMPLES):
         weights = np.bincount(rng.integers(len(known), size=len(known)), minlength=len(known)).astype(np.float64)
@@ -84,6 +101,16 @@ def estimate_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Mon
         "reference": float(correct.mean()),
         "method": "mean of confidence, calibrated on the reference; assumes that labels follow from inputs as before",
     }
+
+
+def _samples(reference: pd.DataFrame, window: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Log-odds of confidence and correctness of the reference's labelled rows, log-odds of the window's rows."""
+    labelled = reference.dropna(subset=[LABEL, CONFIDENCE])
+    return (
+        _log_odds(labelled),
+        correctness(labelled).to_numpy(np.float64),
+        _log_odds(window.dropna(subset=[CONFIDENCE])),
+    )
 
 
 def _log_odds(profile: pd.DataFrame) -> Floats:
