@@ -88,7 +88,14 @@ def _ensure_experiment(client: Any, params: Params) -> None:
     name = params.task.name
     if client.get_experiment_by_name(name) is None:
         try:
-            client.create_experiment(name, artifact_location=f"{artifact_root(params)}/{name}")
+            client.create_experiment(
+                name,
+                artifact_location=f"{artifact_root(params)}/{name}",
+                tags={
+                    "mlflow.experimentKind": "custom_model_development",  # the pages for training, not for agents
+                    "mlflow.note.content": f"{params.task.title}. Data: {params.source.homepage}",
+                },
+            )
         except MlflowException:  # made by another process a moment ago
             if client.get_experiment_by_name(name) is None:
                 raise
