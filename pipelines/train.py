@@ -8,7 +8,6 @@ from closedloop.stage import stage
 
 @stage
 def main(params: Params, paths: Paths) -> None:
-
     from closedloop.learning import training
     from closedloop.registry.runs import log_dataset, training_run
 

@@ -95,8 +95,23 @@ def test_all_overrides_that_hydra_refuses_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_task_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="digits, mnist"):
+    with pytest.raises(ConfigError, match=r"there is no task 'minst'; conf/task/ has: .*mnist"):
         composition.write(tmp_path / "params.yaml", "minst", conf=CONF)
+
+
+def test_a_task_file_wins_over_every_default(tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(CONF, conf)
+    own = (conf / "task" / "digits.yaml").read_text().replace("name: digits", "name: own")
+    own += "\nseed: 7\nvalidation: {max_duplicate_share: 0.42}\nevaluation: {resamples: 333}\n"
+    (conf / "task" / "own.yaml").write_text(own)
+    params = composition.write(tmp_path / "params.yaml", "own", conf=conf)
+    assert (params.seed, params.validation.max_duplicate_share, params.evaluation.resamples) == (7, 0.42, 333)
+
+
+def test_a_task_is_named_like_its_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"task\.name is 'other'; it must be the name of its file, conf/task/digits"):
+        composition.write(tmp_path / "params.yaml", "digits", ["task.name=other"], CONF)
 
 
 def test_missing_params_name_the_command_that_makes_them(tmp_path: Path) -> None:

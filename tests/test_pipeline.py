@@ -189,10 +189,42 @@ def test_told_to_end_it_ends_everything_that_it_started(project: Path, tmp_path:
 def test_a_second_run_at_the_same_time_is_refused(project: Path) -> None:
     from filelock import FileLock
 
+    before = (project / "params.yaml").read_bytes()
     with FileLock(project / "work/run.lock"):
-        finished = closedloop(project, "run")
-    assert finished.returncode == 1
-    assert "another run is under way" in finished.stderr
+        for command in ("run", "params"):
+            finished = closedloop(project, command, "trainer.max_epochs=3")
+            assert finished.returncode == 1
+            assert "another run is under way" in finished.stderr
+    assert (project / "params.yaml").read_bytes() == before  # the other run still reads it
+
+
+def test_params_changed_to_another_task_under_a_running_stage_stop_it(project: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "pipelines/evaluate.py"],
+        cwd=project,
+        env={**ENVIRONMENT, "DVC_STAGE": "evaluate@mnist"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert finished.returncode == 2
+    assert "params.yaml was changed to the task digits while evaluate@mnist" in finished.stderr
+
+
+def test_plots_and_metrics_are_there_to_look_at(project: Path) -> None:
+    succeed(project, "plots")
+    page = (project / "dvc_plots/digits.html").read_text()
+    assert page.count("<svg") >= 3
+    assert "<script" not in page
+    shown = subprocess.run(
+        [sys.executable, "-m", "dvc", "metrics", "show", "--json"],
+        cwd=project,
+        env=ENVIRONMENT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert '"accuracy_low"' in shown.stdout
 
 
 def test_an_edited_configuration_stops_the_pipeline_until_it_is_composed(project: Path) -> None:

@@ -50,6 +50,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def compose_params(options: argparse.Namespace) -> None:
+    from closedloop.reproduction import exclusive
+
+    with exclusive():
+        _compose(options)
+
+
+def _compose(options: argparse.Namespace) -> None:
     """Compose params.yaml; overrides without a task are added to those already recorded."""
     from closedloop.composition import current, merged, write
 
@@ -59,11 +66,12 @@ def compose_params(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from closedloop.reproduction import reproduce
+    from closedloop.reproduction import exclusive, reproduce
 
-    if options.task or options.overrides:
-        compose_params(options)
-    reproduce(PARAMS)
+    with exclusive():
+        if options.task or options.overrides:
+            _compose(options)
+        reproduce(PARAMS)
     summary(options)
 
 

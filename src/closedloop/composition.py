@@ -65,6 +65,8 @@ def write(path: Path, task: str, overrides: Sequence[str] = (), conf: Path = Pat
     """Compose, check and write params.yaml; nothing is written when anything is wrong."""
     composed = compose(task, overrides, conf)
     params = parse(composed, f"the configuration composed from {conf}/")
+    if params.task.name != task:
+        raise ConfigError(f"task.name is {params.task.name!r}; it must be the name of its file, conf/task/{task}.yaml")
     write_text(path, HEADER + yaml.safe_dump(composed, sort_keys=False, allow_unicode=True))
     return params
 

@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
+import closedloop
 from closedloop.config import Params
 from closedloop.files import read_json, sha256, sha256_tree, write_json
 from closedloop.paths import Paths
 from closedloop.registry.quick_look import quick_look
+
+PACKAGE = Path(closedloop.__file__).parent
+JUDGES = ("evaluation/gate.py", "evaluation/comparison.py", "registration.py")  # another judge, another verdict
 
 
 def current_receipt(params: Params, paths: Paths) -> dict[str, Any] | None:
@@ -16,16 +21,18 @@ def current_receipt(params: Params, paths: Paths) -> dict[str, Any] | None:
     A champion that was moved by hand since is written into it, so that the traffic goes through the new one.
     """
     file = paths.report("registration.json")
-    if not file.is_file():
+    if not file.is_file() or not paths.report("model_card.md").is_file():
         return None
     receipt: dict[str, Any] = read_json(file)
-    if receipt["digests"] != receipt_digests(params, paths):
+    digests = receipt_digests(params, paths)
+    if receipt.get("digests") != digests:
         return None
-    there, champion = quick_look(params, receipt["version"])
+    there, champion = quick_look(params, receipt["version"], digests["model"])
     if not there or champion is None:
         return None
     if champion != receipt["champion"]:
-        receipt |= {"champion": champion, "summary": f"the champion is version {champion}, set by hand"}
+        reason = f"the champion is version {champion}, set by hand"
+        receipt |= {"champion": champion, "verdict": "by hand", "reasons": [reason], "summary": reason}
         write_json(file, receipt)
     return receipt
 
@@ -34,8 +41,16 @@ def receipt_digests(params: Params, paths: Paths) -> dict[str, str]:
     """What the verdict depends on; the model's digest names its version in the registry."""
     model = hashlib.sha256((sha256(paths.model / "model.onnx") + sha256_tree(paths.preprocessor)).encode())
     evaluation = read_json(paths.report("evaluation.json"))
-    evaluation.pop("serving")  # a latency differs at every measurement, and asks for no new verdict
-    verdict = [evaluation, params.gate.model_dump(), sha256(paths.examples("test"))]
+    serving = evaluation.pop("serving")
+    verdict = [
+        evaluation,
+        # the latency itself differs at every measurement, and asks for no new verdict
+        serving["size_bytes"],
+        serving["latency_ms_p95"] <= params.gate.max_latency_ms,
+        params.gate.model_dump(),
+        sha256(paths.examples("test")),
+        [sha256(PACKAGE / file) for file in JUDGES],
+    ]
     return {
         "model": model.hexdigest(),
         "verdict": hashlib.sha256(json.dumps(verdict, sort_keys=True).encode()).hexdigest(),

@@ -8,22 +8,31 @@ import numpy as np
 from closedloop.config import Params
 from closedloop.data.examples import read_examples
 from closedloop.data.tensors import read_tensors
-from closedloop.errors import DataError, RegistryError
+from closedloop.errors import ClosedLoopError, RegistryError
 from closedloop.evaluation.comparison import Comparison, compare
 from closedloop.evaluation.gate import Verdict, judge
 from closedloop.evaluation.predictions import Predictions
-from closedloop.files import read_json, write_json, write_text
+from closedloop.files import read_json, sha256, write_json, write_text
 from closedloop.lineage import dvc_hashes, git_commit
 from closedloop.model_card import model_card
 from closedloop.paths import Paths
 from closedloop.receipt import receipt_digests
 from closedloop.registry import packaging
-from closedloop.registry.aliases import champion_version, load_version, move_champion, versions
-from closedloop.registry.runs import Run, create_run, exists, run_name
+from closedloop.registry.aliases import (
+    champion_version,
+    find_version,
+    is_rolled_back,
+    load_version,
+    move_champion,
+    moves,
+    standing_champion,
+)
+from closedloop.registry.runs import Run, create_run, exists, run_name, stand_in
 from closedloop.registry.store import connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
 
+PROMOTED, REFUSED = "promoted", "refused"
 CHECKED = 256  # examples that the packaged model must answer as torch did
 
 
@@ -45,22 +54,25 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     run = _run(client, params, paths)
     _log_evaluation(run, evaluation, paths)
     challenger = _version(client, params, paths, run, digests["model"])
-    champion = champion_version(client, name)
+    champion = standing_champion(client, name)
     parity = _parity_error(params, paths, challenger)
-    comparison, missing = (None, "") if champion is None else _compare(client, params, paths, champion)
+    comparison, missing = None, ""
+    if champion not in (None, challenger):
+        comparison, missing = _compare(client, params, paths, champion, challenger)
     verdict = judge(
-        evaluation, comparison, params.gate, champion_version=champion, parity_error=parity, missing=missing
+        evaluation,
+        comparison,
+        params.gate,
+        champion_version=None if champion == challenger else champion,
+        parity_error=parity,
+        missing=missing,
     )
-    reasons = verdict.reasons
-    if champion == challenger:
-        reasons = ["this model is the champion already"]
-    elif verdict.promote:
-        move_champion(client, name, challenger, reasons[0])
-    current = champion if not verdict.promote or champion == challenger else challenger
+    word, reasons = _decision(client, name, challenger, champion, verdict)
     tags = {
-        "verdict": _word(verdict, champion == challenger),
+        "verdict": word,
         "reason": reasons[0],
         "accuracy": f"{evaluation['metrics']['accuracy']['value']:.4f}",
+        "test_split": sha256(paths.examples("test")),
         "git_commit": git_commit(),
         **{f"dvc:{path}": digest for path, digest in dvc_hashes(name).items()},
     }
@@ -70,24 +82,37 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     write_text(paths.report("model_card.md"), card)
     client.update_model_version(name, str(challenger), description=card)
     run.keep(paths.report("model_card.md"))
+    if word == PROMOTED and champion != challenger:
+        if champion_version(client, name) != champion:
+            raise RegistryError(f"the champion of {name} was moved by somebody else meanwhile; run `dvc repro` again")
+        move_champion(client, name, challenger, reasons[0])
+        champion = challenger
     return {
         "task": name,
         "version": challenger,
-        "champion": current,
-        "previous_champion": champion,
+        "champion": champion,
         "run_id": run.id,
-        "verdict": tags["verdict"],
+        "verdict": word,
         "reasons": reasons,
         "checks": verdict.as_dict()["checks"],
         "comparison": None if comparison is None else asdict(comparison),
         "digests": digests,
-        "summary": f"version {challenger} {tags['verdict']}: {reasons[0]}; the champion is "
-        + (f"version {current}" if current is not None else "nobody"),
+        "summary": f"version {challenger} {word}: {reasons[0]}; the champion is "
+        + (f"version {champion}" if champion is not None else "nobody"),
     }
 
 
-def _word(verdict: Verdict, already: bool) -> str:
-    return "champion" if already else "promoted" if verdict.promote else "refused"
+def _decision(client: Any, name: str, challenger: int, champion: int | None, verdict: Verdict) -> tuple[str, list[str]]:
+    """The verdict in a word, with its reasons: the gate's, unless the version is champion already or was taken back."""
+    if champion == challenger:
+        if not verdict.promote:
+            return PROMOTED, [f"champion already, and stays so, although {verdict.reasons[0]}"]
+        # after a kill behind the move, and after a new measurement: why it became champion is what counts
+        tags = client.get_model_version(name, str(challenger)).tags
+        return tags.get("verdict", PROMOTED), [tags.get("reason", "this model is the champion already")]
+    if is_rolled_back(moves(client, name), challenger):
+        return REFUSED, [f"it was rolled back by hand; `make promote VERSION={challenger}` takes it up again"]
+    return (PROMOTED if verdict.promote else REFUSED), verdict.reasons
 
 
 def _run(client: Any, params: Params, paths: Paths) -> Run:
@@ -95,11 +120,8 @@ def _run(client: Any, params: Params, paths: Paths) -> Run:
     run_id = read_json(paths.run)["run_id"]
     if exists(client, run_id):
         return Run(client, run_id)
-    run = create_run(client, params, "register", f"{run_name(params)} (training run lost)")
-    client.log_dict(run.id, params.model_dump(), "params.yaml")
-    client.set_tag(run.id, "closedloop.lost_run", run_id)
-    client.set_terminated(run.id)
-    return run
+    found = stand_in(client, params, run_id)
+    return found or create_run(client, params, "register", f"{run_name(params)} (training run lost)", lost=run_id)
 
 
 def _log_evaluation(run: Run, evaluation: dict[str, Any], paths: Paths) -> None:
@@ -119,15 +141,24 @@ def _version(client: Any, params: Params, paths: Paths, run: Run, digest: str) -
     import mlflow
 
     name = params.task.name
-    for version in versions(client, name):
-        if version.tags.get("digest") == digest:
-            return int(version.version)
+    version = find_version(client, name, digest)
+    if version is not None and _loads(client, name, version):
+        return version
     preprocessor = get_task(params.task.kind).load_preprocessor(paths.preprocessor)
     predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
     records = preprocessor.encode(read_examples(paths.examples("validation")).slice(0, 2))
     model_uri = packaging.package(run.id, paths, records, predictor.answer(records))
     tags = {"digest": digest, "title": params.task.title}
     return int(mlflow.register_model(model_uri, name, tags=tags).version)
+
+
+def _loads(client: Any, name: str, version: int) -> bool:
+    try:
+        load_version(client, name, version)
+        return True
+    except RegistryError as error:
+        print(f"registering anew: {error}")
+        return False
 
 
 def _parity_error(params: Params, paths: Paths, version: int) -> float:
@@ -144,13 +175,21 @@ def _parity_error(params: Params, paths: Paths, version: int) -> float:
     return float(np.abs(served - golden[: len(records)].astype(float)).max())
 
 
-def _compare(client: Any, params: Params, paths: Paths, champion: int) -> tuple[Comparison | None, str]:
+def _compare(
+    client: Any, params: Params, paths: Paths, champion: int, challenger: int
+) -> tuple[Comparison | None, str]:
     """Challenger and champion on the same test examples; without it, why there is none."""
+    name = params.task.name
     examples = read_examples(paths.examples("test"))
+    if client.get_model_version(name, str(champion)).tags.get("test_split") != sha256(paths.examples("test")):
+        return None, (
+            "it was trained on other splits, so that today's test examples may be among those it has learnt; "
+            f"compare by other means and decide with `make promote VERSION={challenger}`"
+        )
     try:
-        predictor = load_version(client, params.task.name, champion).predictor
+        predictor = load_version(client, name, champion).predictor
         theirs = Predictions.of(examples, predictor.probabilities(examples), predictor.classes)
         ours = Predictions.read(paths.predictions)
         return compare(ours, theirs, params.gate.metric, params.gate.confidence), ""
-    except (RegistryError, DataError) as error:
+    except ClosedLoopError as error:
         return None, f"it cannot be compared with: {error}"

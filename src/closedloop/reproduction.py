@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,31 @@ from closedloop.files import write_text
 NO_SCM = "[core]\n    no_scm = true\n"
 
 
-def reproduce(params: Path) -> None:
-    """Bring every stage up to date.
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Be the only one who changes params.yaml or runs the pipeline in this folder.
 
-    Raises ConfigError when params.yaml is stale or wrong, ClosedLoopError when a stage fails or a run is under way.
+    Raises ClosedLoopError at once when somebody else is at it.
     """
-    check_current(params)
-    _allow_missing_git()
     lock = Path("work") / "run.lock"
     lock.parent.mkdir(exist_ok=True)
     try:
         with FileLock(lock, timeout=0):
-            code = _dvc("repro")
+            yield
     except Timeout:
         raise ClosedLoopError(
             f"another run is under way in this folder (it holds {lock}); wait for it to end"
         ) from None
-    if code != 0:
+
+
+def reproduce(params: Path) -> None:
+    """Bring every stage up to date; the caller holds the folder.
+
+    Raises ConfigError when params.yaml is stale or wrong, ClosedLoopError when a stage fails.
+    """
+    check_current(params)
+    _allow_missing_git()
+    if _dvc("repro") != 0:
         raise ClosedLoopError("the pipeline stopped: the reason stands above. What is finished is kept; run it again")
 
 
@@ -51,10 +60,19 @@ def _dvc(*arguments: str) -> int:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
 
-    handlers = {signal.SIGTERM: end_all, signal.SIGHUP: end_all, signal.SIGINT: lambda *_: None}
+    interrupted = False
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    handlers = {signal.SIGTERM: end_all, signal.SIGHUP: end_all, signal.SIGINT: interrupt}
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        return subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment).wait()
+        code = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment).wait()
+        if interrupted:
+            raise KeyboardInterrupt
+        return code
     finally:
         for number, before in previous.items():
             signal.signal(number, before)

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from closedloop.errors import ClosedLoopError
+from closedloop.errors import ClosedLoopError, ConfigError
 
 PRIVATE = {  # no dependency reports home
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DVC_NO_ANALYTICS": "1",
-    "HF_HUB_OFFLINE": "1",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -57,6 +56,12 @@ def stage(work: Callable[..., None]) -> Callable[[], None]:
             from closedloop.paths import Paths
 
             params = load(Path("params.yaml"))
+            _, _, meant = os.environ.get("DVC_STAGE", "").partition("@")
+            if meant and meant != params.task.name:
+                raise ConfigError(
+                    f"params.yaml was changed to the task {params.task.name} while {os.environ['DVC_STAGE']} was "
+                    "about to run; run again"
+                )
             work(params, Paths(params.task.name))
 
         sys.exit(guarded(run))

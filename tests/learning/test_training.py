@@ -11,7 +11,7 @@ from closedloop import composition
 from closedloop.config import Params, parse
 from closedloop.data.idx import write_idx
 from closedloop.data.preprocessing import preprocess
-from closedloop.data.tensors import read_tensors
+from closedloop.data.tensors import read_tensors, write_tensors
 from closedloop.errors import ConfigError, TrainingError
 from closedloop.learning import training
 from closedloop.learning.precision import resolve_precision
@@ -108,14 +108,13 @@ def test_checkpoints_of_another_configuration_are_not_taken_up(tmp_path: Path) -
     assert not (paths.unfinished / "last.ckpt").exists()
 
 
-def test_a_loss_that_is_no_number_stops_with_the_knobs_to_turn(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("split", "name"), [("train", "train/loss"), ("validation", "val/loss")])
+def test_a_loss_that_is_no_number_stops_with_the_knobs_to_turn(tmp_path: Path, split: str, name: str) -> None:
     params, paths = digits(tmp_path)
-    poisoned = read_tensors(paths.tensors("train"))
+    poisoned = read_tensors(paths.tensors(split))
     poisoned["inputs"][3] = np.nan
-    from closedloop.data.tensors import write_tensors
-
-    write_tensors(paths.tensors("train"), poisoned)
-    with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1: lower optimizer\.lr \(now 0\.003\)"):
+    write_tensors(paths.tensors(split), poisoned)
+    with pytest.raises(TrainingError, match=rf"{name} became nan in epoch 1: lower optimizer\.lr \(now 0\.003\)"):
         train(params, paths)
 
 

@@ -68,7 +68,9 @@ def test_registering_the_same_model_again_makes_no_second_version(params: Params
     register(params, PATHS)
     PATHS.report("registration.json").unlink()  # a kill between the version and its receipt
     again = register(params, PATHS)
-    assert (again["version"], again["verdict"]) == (1, "champion")
+    # the same receipt as if nothing had happened
+    assert (again["version"], again["champion"], again["verdict"]) == (1, 1, "promoted")
+    assert again["reasons"] == ["the first champion: every floor is met"]
     assert len(aliases.versions(store.connect(params), "digits")) == 1
 
 
@@ -108,6 +110,62 @@ def test_rollback_returns_step_by_step_and_the_receipt_follows(
     assert aliases.rollback(params).version == 1
 
 
+def test_a_version_that_a_person_took_back_is_not_promoted_by_the_gate(
+    use_model: Callable[[str], None], params_with: Callable[..., Params]
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    use_model("bad")
+    register(params, PATHS)
+    use_model("good")
+    register(params, PATHS)
+    aliases.rollback(params)
+    asked_again = params_with(gate={**LOW_FLOORS, "max_size_mb": 40})
+    receipt = register(asked_again, PATHS)
+    assert (receipt["verdict"], receipt["champion"]) == ("refused", 1)
+    assert "rolled back by hand; `make promote VERSION=2`" in receipt["reasons"][0]
+
+
+def test_a_lost_alias_does_not_make_the_next_model_the_first(
+    use_model: Callable[[str], None], params_with: Callable[..., Params]
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    register(params, PATHS)
+    use_model("bad")
+    assert register(params, PATHS)["verdict"] == "refused"
+    store.connect(params).delete_registered_model_alias("digits", "champion")
+    receipt = register(params, PATHS)
+    assert (receipt["version"], receipt["champion"], receipt["verdict"]) == (2, 1, "refused")
+
+
+def test_a_champion_trained_on_other_splits_is_not_compared_on_what_it_may_have_learnt(
+    use_model: Callable[[str], None], params_with: Callable[..., Params]
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    use_model("bad")
+    register(params, PATHS)
+    store.connect(params).set_model_version_tag("digits", "1", "test_split", "another")
+    use_model("good")
+    receipt = register(params, PATHS)
+    assert (receipt["verdict"], receipt["champion"]) == ("refused", 1)
+    assert "trained on other splits" in receipt["reasons"][0]
+
+
+def test_rollback_undoes_move_after_move() -> None:
+    def after(*steps: tuple[int, str]) -> list[aliases.Move]:
+        return [aliases.Move(version, "", reason) for version, reason in steps]
+
+    known = {1, 2, 3}
+    history = after((1, ""), (2, ""), (1, "promoted by hand"), (3, ""))
+    assert aliases.predecessor(history, 3, known) == 1
+    history += after((1, "rolled back from version 3"))
+    assert aliases.predecessor(history, 1, known) == 2
+    history += after((2, "rolled back from version 1"))
+    assert aliases.predecessor(history, 2, known) == 1
+    assert aliases.predecessor(after((1, ""), (2, ""), (2, "")), 2, known) == 1
+    assert aliases.predecessor(after((1, ""), (2, ""), (3, "")), 3, {1, 3}) == 1
+    assert aliases.predecessor([], None, set()) is None
+
+
 @pytest.mark.usefixtures("project")
 def test_promoting_an_unknown_version_lists_the_known_ones(params: Params) -> None:
     register(params, PATHS)
@@ -116,16 +174,20 @@ def test_promoting_an_unknown_version_lists_the_known_ones(params: Params) -> No
 
 
 def test_the_quick_look_agrees_with_the_client(project: Path, params: Params) -> None:
-    assert quick_look(params, 1) == (False, None)
-    register(params, PATHS)
+    assert quick_look(params, 1, "") == (False, None)
+    digest = register(params, PATHS)["digests"]["model"]
     client = store.connect(params)
-    assert quick_look(params, 1) == (True, aliases.champion_version(client, "digits"))
-    assert quick_look(params, 2) == (False, 1)
+    assert quick_look(params, 1, digest) == (True, aliases.champion_version(client, "digits"))
+    assert quick_look(params, 2, digest) == (False, 1)
+    assert quick_look(params, 1, "of another model") == (False, 1)
     client.delete_registered_model_alias("digits", "champion")
-    assert quick_look(params, 1) == (True, None)
+    assert quick_look(params, 1, digest) == (True, None)
+    for folder in project.glob("mlartifacts/digits/models/*"):
+        folder.rename(folder.with_suffix(".moved"))
+    assert quick_look(params, 1, digest) == (False, None)
     client.delete_model_version("digits", "1")
-    assert quick_look(params, 1) == (False, None)
-    assert (project / "mlflow.db").is_file()
+    (project / "mlflow.db").write_bytes(b"no database at all" * 50)
+    assert quick_look(params, 1, digest) == (False, None)
 
 
 def test_a_damaged_champion_keeps_its_place_and_the_reason_is_recorded(
@@ -139,7 +201,7 @@ def test_a_damaged_champion_keeps_its_place_and_the_reason_is_recorded(
     use_model("good")
     receipt = register(params, PATHS)
     assert (receipt["verdict"], receipt["champion"]) == ("refused", 1)
-    assert "cannot be compared" in receipt["reasons"][0]
+    assert "it cannot be compared with" in receipt["reasons"][0]
 
 
 @pytest.mark.usefixtures("project")
@@ -166,18 +228,21 @@ def test_a_locked_store_is_named_with_what_to_do(
     project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.connect(params)
-    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db?timeout=0.2")  # waits less than the usual 20 s
     blocker = sqlite3.connect(project / "mlflow.db", isolation_level=None)
     blocker.execute("PRAGMA journal_mode=DELETE")
     blocker.execute("BEGIN EXCLUSIVE")
     try:
-        with (
-            pytest.raises(RegistryError, match="another program holds it locked"),
-            store.translated("sqlite:///mlflow.db"),
-        ):
-            sqlite3.connect(project / "mlflow.db", timeout=0.1).execute("SELECT 1 FROM experiments")
+        with pytest.raises(RegistryError, match="another program holds it locked"):
+            store.connect(params)
     finally:
         blocker.close()
+
+
+def test_a_password_in_the_address_of_the_store_is_not_shown() -> None:
+    with pytest.raises(RegistryError) as raised, store.translated("postgresql://user:secret@host/mlflow"):
+        raise sqlite3.OperationalError("no such host")
+    assert "secret" not in str(raised.value) and "host/mlflow" in str(raised.value)
 
 
 def test_a_damaged_store_is_named_with_what_to_do(project: Path, params: Params) -> None:

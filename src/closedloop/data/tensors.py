@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from closedloop.errors import DataError
-from closedloop.files import atomic
+from closedloop.files import write_bytes
 
 
 def write_tensors(path: Path, tensors: dict[str, NDArray[np.generic]]) -> None:
     """Write named arrays atomically."""
-    with atomic(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary)
+    # as bytes: safetensors' own writer hides the system's reason when the disk is full
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in tensors.items()}))
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -66,15 +66,15 @@ class SupervisedModule(pl.LightningModule):
         self.log_dict(self._validation)  # for early stopping and the choice of the best checkpoint
 
     def on_train_epoch_end(self) -> None:
-        means = self._means("train")
-        if not math.isfinite(means["train/loss"]):
+        metrics = {**self._means("train"), **self._validation, "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        broken = next((name for name in ("train/loss", "val/loss") if not math.isfinite(metrics[name])), None)
+        if broken:
             raise TrainingError(
-                f"the loss became {means['train/loss']} in epoch {self.current_epoch + 1}: lower optimizer.lr "
+                f"{broken} became {metrics[broken]} in epoch {self.current_epoch + 1}: lower optimizer.lr "
                 f"(now {self.params.optimizer.lr}) or set optimizer.gradient_clip_norm "
                 f"(now {self.params.optimizer.gradient_clip_norm}), then run again"
             )
         epoch = self.current_epoch + 1
-        metrics = {**means, **self._validation, "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
         self.history.append({"epoch": epoch, **metrics})
         self._log(metrics, epoch)
 

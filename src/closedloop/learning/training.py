@@ -7,7 +7,8 @@ import logging
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,13 +17,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 from torch import nn
 
 from closedloop.config import Params
 from closedloop.data.datamodule import PackedDataModule
-from closedloop.errors import ConfigError
-from closedloop.files import atomic, read_json, sha256, write_json
+from closedloop.errors import ConfigError, TrainingError
+from closedloop.files import atomic, read_json, sha256, sha256_tree, write_bytes, write_json
 from closedloop.learning.export import export_onnx, probabilities
 from closedloop.learning.precision import resolve_precision
 from closedloop.learning.progress import Progress
@@ -30,11 +32,15 @@ from closedloop.learning.supervised import SupervisedModule
 from closedloop.networks import build_network
 from closedloop.paths import Paths
 
+PACKAGE = Path(__file__).parents[1]
 GOLDEN = 256  # validation examples whose answers by torch the packaged model must reproduce
 
 
 # the sections of the configuration that the weights depend on
-INFLUENCE = {"seed", "task", "model", "augmentation", "optimizer", "scheduler", "trainer"}
+INFLUENCE: Any = {
+    "task": {"classes", "kind", "name"},
+    **dict.fromkeys(("seed", "model", "augmentation", "optimizer", "scheduler", "trainer"), True),
+}
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,12 @@ def close_session(paths: Paths) -> None:
 
 
 def _digest(params: Params, paths: Paths) -> str:
-    """Changes with anything that changes the weights: configuration, data, versions of the libraries."""
+    """Changes with anything that changes the weights: configuration, data, code, versions of the libraries."""
     what = {
         "params": params.model_dump(include=INFLUENCE),
         "tensors": [sha256(paths.tensors(split)) for split in ("train", "validation")],
         "versions": [version("torch"), version("pytorch-lightning")],
+        "code": [sha256_tree(PACKAGE / room, "*.py") for room in ("learning", "networks")],
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
@@ -115,7 +122,8 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         if params.trainer.compile:
             module.network.compile()
         checkpoint = _readable(paths.unfinished / "last.ckpt")
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        with _full_disk_told(paths):
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
         write_json(finished, module.history)
@@ -139,10 +147,9 @@ def save(training: Training, paths: Paths) -> None:
     """Write weights, ONNX model, torch's own answers on the first validation examples, the history and the facts."""
     inputs = load_file(paths.tensors("validation"))["inputs"][:GOLDEN]
     export_onnx(training.network, inputs, paths.model / "model.onnx")
-    with atomic(paths.model / "weights.safetensors") as temporary:
-        save_file(training.network.state_dict(), temporary)
-    with atomic(paths.model / "golden.safetensors") as temporary:
-        save_file({"probabilities": probabilities(training.network, inputs)}, temporary)
+    write_bytes(paths.model / "weights.safetensors", save_tensors(training.network.state_dict()))
+    golden = {"probabilities": probabilities(training.network, inputs)}
+    write_bytes(paths.model / "golden.safetensors", save_tensors(golden))
     with atomic(paths.report("history.csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(training.history[0]))
         writer.writeheader()
@@ -186,6 +193,20 @@ def _trainer(params: Params, paths: Paths) -> pl.Trainer:
         enable_autolog_hparams=False,
         default_root_dir=paths.unfinished,
     )
+
+
+@contextmanager
+def _full_disk_told(paths: Paths) -> Iterator[None]:
+    """torch reports a checkpoint that it cannot write as a RuntimeError without the system's reason."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
+            raise
+        raise TrainingError(
+            f"a checkpoint could not be written to {paths.unfinished}: is the disk full, or read-only? "
+            "Mend that and run again; training goes on after the last epoch that was kept"
+        ) from error
 
 
 def _readable(checkpoint: Path) -> Path | None:

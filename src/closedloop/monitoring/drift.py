@@ -113,7 +113,7 @@ def judge(
     ]
     return {
         "verdict": "too_few_rows" if short else verdict,
-        "reasons": short or reasons,
+        "reasons": short + reasons,
         "reference_rows": len(reference),
         "alpha": corrected(config.false_alarm_rate, len(p_values)),
         "columns": [asdict(column) for column in columns],

@@ -21,9 +21,7 @@ class CNN(nn.Module):
         for number, filters in enumerate(config.filters):
             normalised = config.normalisation == "batch"
             # the normalisation's own shift makes a bias redundant
-            layers.append(
-                nn.Conv2d(channels, filters, config.kernel_size, padding=config.padding, bias=not normalised)
-            )
+            layers.append(nn.Conv2d(channels, filters, config.kernel_size, padding=config.padding, bias=not normalised))
             if normalised:
                 layers.append(nn.BatchNorm2d(filters))
             layers.append(nn.ReLU())

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from closedloop.config import Params
-from closedloop.errors import ConfigError, RegistryError
+from closedloop.errors import ConfigError, DataError, RegistryError
 from closedloop.registry.store import CHAMPION, connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
 
+ROLLED_BACK = "rolled back from version"
 HISTORY = "closedloop.champions"  # tag of the registered model: a JSON list of moves, the latest last
 
 
@@ -50,6 +51,11 @@ def versions(client: Any, name: str) -> list[Any]:
     return sorted(found, key=lambda version: -int(version.version))
 
 
+def find_version(client: Any, name: str, digest: str) -> int | None:
+    """The version whose model has a digest, or None; the latest of several."""
+    return next((int(entry.version) for entry in versions(client, name) if entry.tags.get("digest") == digest), None)
+
+
 def load_version(client: Any, name: str, version: int) -> Champion:
     """Load a version's model from its artifacts.
 
@@ -62,7 +68,7 @@ def load_version(client: Any, name: str, version: int) -> Champion:
         entry = client.get_model_version(name, str(version))
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")) / "artifacts"
         return Champion(version, entry.run_id, Predictor.load(folder / "model.onnx", folder / "preprocessor"))
-    except (MlflowException, OSError) as error:
+    except (MlflowException, DataError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RegistryError(
             f"version {version} of {name} cannot be loaded ({reason}); `make models` lists what there is, "
@@ -90,11 +96,14 @@ def moves(client: Any, name: str) -> list[Move]:
 
 
 def move_champion(client: Any, name: str, version: int, reason: str) -> None:
-    """Point the alias at a version and write down why; the caller holds the registry's lock."""
+    """Write down why, then point the alias at a version; the caller holds the registry's lock.
+
+    In this order a kill in between leaves a move too many, which rollback skips, and never one too few.
+    """
     move = Move(version, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), reason)
-    client.set_registered_model_alias(name, CHAMPION, str(version))
     history = [*moves(client, name), move]
     client.set_registered_model_tag(name, HISTORY, json.dumps([asdict(m) for m in history]))
+    client.set_registered_model_alias(name, CHAMPION, str(version))
 
 
 def promote(params: Params, version: int) -> Move:
@@ -126,7 +135,7 @@ def rollback(params: Params) -> Move:
         if target is None:
             raise RegistryError(f"{name} has no earlier champion to return to; `make models` shows the versions")
         load_version(client, name, target)
-        move_champion(client, name, target, f"rolled back from version {current}")
+        move_champion(client, name, target, f"{ROLLED_BACK} {current}")
         return moves(client, name)[-1]
 
 
@@ -134,10 +143,34 @@ def predecessor(history: list[Move], current: int | None, known: set[int]) -> in
     """The champion before the current one; a rollback undoes a move, so that the next one goes further back."""
     stack: list[int] = []
     for move in history:
-        if move.reason.startswith("rolled back") and move.version in stack:
-            del stack[stack.index(move.version) + 1 :]
+        if move.reason.startswith(ROLLED_BACK) and move.version in stack:
+            last = len(stack) - 1 - stack[::-1].index(move.version)
+            del stack[last + 1 :]
         else:
             stack.append(move.version)
     while stack and stack[-1] == current:
         stack.pop()
     return next((version for version in reversed(stack) if version in known and version != current), None)
+
+
+def is_rolled_back(history: list[Move], version: int) -> bool:
+    """Whether a person has taken this version back and nobody has promoted it since."""
+    taken_back = False
+    for move in history:
+        if move.version == version:
+            taken_back = False
+        elif move.reason == f"{ROLLED_BACK} {version}":
+            taken_back = True
+    return taken_back
+
+
+def standing_champion(client: Any, name: str) -> int | None:
+    """The champion; where only its alias is lost, the last one that still exists, with the alias restored."""
+    current = champion_version(client, name)
+    if current is not None:
+        return current
+    known = {int(entry.version) for entry in versions(client, name)}
+    last = next((move.version for move in reversed(moves(client, name)) if move.version in known), None)
+    if last is not None:
+        move_champion(client, name, last, "the alias was lost")
+    return last

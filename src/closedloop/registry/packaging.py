@@ -1,6 +1,7 @@
 """A trained model as an MLflow model: ONNX, the fitted transform and the code that they need; no pickle, no torch."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -52,16 +53,10 @@ def answers_of(model_uri: str, records: list[dict[str, Any]], tracking_uri: str)
             capture_output=True,
             text=True,
             check=False,
-            env=_environment(tracking_uri),
+            env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri},
         )
         if finished.returncode != 0 or not answers.is_file():
             last = (finished.stderr.strip() or "no output").splitlines()[-1]
             raise RegistryError(f"the packaged model does not work in a process without torch: {last}")
         result: list[dict[str, Any]] = json.loads(answers.read_text(encoding="utf-8"))
         return result
-
-
-def _environment(tracking_uri: str) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri}

@@ -1,5 +1,6 @@
 """MLflow runs: one for each training, one for the checks of each deployed version."""
 
+import json
 import os
 import socket
 import time
@@ -17,7 +18,7 @@ from closedloop.registry.store import connect, tracking_uri, translated
 
 # the sections of the configuration that a person compares runs by
 COMPARED = {"seed", "preprocess", "model", "augmentation", "optimizer", "scheduler", "trainer"}
-STAGE, PROCESS = "closedloop.stage", "closedloop.process"
+STAGE, PROCESS, LOST = "closedloop.stage", "closedloop.process", "closedloop.lost_run"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def training_run(params: Params, run_id: str | None) -> Iterator[Run]:
         client.set_tag(run_id, PROCESS, _this_process())
     mlflow.set_system_metrics_sampling_interval(2)
     mlflow.set_system_metrics_samples_before_logging(1)
-    with mlflow.start_run(run_id=run_id, log_system_metrics=True):
+    with translated(tracking_uri(params)), mlflow.start_run(run_id=run_id, log_system_metrics=True):
         yield Run(client, run_id)
 
 
@@ -70,8 +71,8 @@ def run_name(params: Params) -> str:
     return f"{params.model.name} {shape}, {params.trainer.max_epochs} epochs, seed {params.seed}"
 
 
-def create_run(client: Any, params: Params, stage: str, name: str) -> Run:
-    """A new run in the task's experiment, tagged with stage, task and commit."""
+def create_run(client: Any, params: Params, stage: str, name: str, lost: str | None = None) -> Run:
+    """A new run in the task's experiment, tagged with stage, task and commit; `lost` names the run it stands in for."""
     experiment = client.get_experiment_by_name(params.task.name).experiment_id
     tags = {
         STAGE: stage,
@@ -80,7 +81,16 @@ def create_run(client: Any, params: Params, stage: str, name: str) -> Run:
         "mlflow.source.type": "PROJECT",
         "mlflow.source.git.commit": git_commit(),
     }
+    if lost:
+        tags[LOST] = lost
     return Run(client, client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+
+
+def stand_in(client: Any, params: Params, lost: str) -> Run | None:
+    """The run that stands in for a lost one, where there is one already."""
+    experiment = client.get_experiment_by_name(params.task.name).experiment_id
+    found = client.search_runs([experiment], f"tags.`{LOST}` = '{lost}'", max_results=1)
+    return Run(client, found[0].info.run_id) if found else None
 
 
 def exists(client: Any, run_id: str) -> bool:
@@ -89,8 +99,10 @@ def exists(client: Any, run_id: str) -> bool:
 
     try:
         return bool(client.get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException:
-        return False
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
 
 
 def _describe(client: Any, run_id: str, params: Params) -> None:
@@ -98,14 +110,12 @@ def _describe(client: Any, run_id: str, params: Params) -> None:
 
     content = params.model_dump(include=COMPARED)
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in flatten(content).items()])
-    client.log_dict(run_id, params.model_dump(), "params.yaml")
+    client.log_dict(run_id, params.model_dump(exclude={"tracking"}), "params.yaml")
     client.log_dict(run_id, library_versions(), "versions.yaml")
 
 
 def log_dataset(run: Run, params: Params, split: str, digest: str, examples: int) -> None:
     """Record a data set as an input of the run; the digest is of the packed tensors."""
-    import json
-
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     data = Dataset(

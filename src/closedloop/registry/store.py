@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from closedloop.config import Params
 from closedloop.errors import RegistryError
+from closedloop.sources.transport import public
 
 LOCK_SECONDS = 60.0
 CHAMPION = "champion"  # the alias of the deployed version
@@ -113,6 +114,7 @@ def translated(uri: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    uri = public(uri)
     try:
         yield
     except Timeout:

@@ -8,6 +8,7 @@ import sys
 from closedloop.config import Params
 from closedloop.errors import ConfigError
 from closedloop.registry.store import connect, tracking_uri
+from closedloop.sources.transport import public
 
 LOOPBACK = "127.0.0.1"
 
@@ -19,7 +20,7 @@ def serve(params: Params, port: int) -> int:
     """
     uri = tracking_uri(params)
     if uri.startswith("http"):
-        print(f"the tracking server is {uri}: open it in a browser")
+        print(f"the tracking server is {public(uri)}: open it in a browser")
         return 0
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,6 +33,6 @@ def serve(params: Params, port: int) -> int:
     connect(params)
     print(f"MLflow: http://{LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
     # job execution starts a dozen worker processes that nothing here uses
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": uri}
     command = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-    return subprocess.run([*command, "--backend-store-uri", uri], env=environment, check=False).returncode
+    return subprocess.run(command, env=environment, check=False).returncode

@@ -36,10 +36,11 @@ class Predictor:
         options.log_severity_level = 3  # errors only
         try:
             kind = read_json(preprocessor / "preprocessor.json")["kind"]
+            fitted = get_task(kind).load_preprocessor(preprocessor)
             session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has no common base class for what a broken file raises
             raise DataError(f"cannot load the model {onnx} with {preprocessor}: {error}") from error
-        return cls(session, get_task(kind).load_preprocessor(preprocessor))
+        return cls(session, fitted)
 
     @property
     def classes(self) -> list[str]:
