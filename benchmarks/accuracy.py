@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from closedloop.sources.acquire import acquire
 from machine import describe_machine
 from tqdm import tqdm
 
 from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.data.examples import labels, read_examples
-from closedloop.data.preprocessing import preprocess
 from closedloop.files import write_json
 from closedloop.learning import training
 from closedloop.paths import Paths
+from closedloop.preparation.preprocessing import preprocess
 from closedloop.serving.predictor import Predictor
+from closedloop.sources.acquire import acquire
 
 SEEDS = {"digits": 5, "mnist": 3}
 

@@ -24,7 +24,6 @@ from tqdm import tqdm
 from closedloop.composition import compose
 from closedloop.config import Params, Traffic, parse
 from closedloop.data.examples import read_examples
-from closedloop.data.preprocessing import preprocess
 from closedloop.evaluation.intervals import wilson
 from closedloop.files import write_json
 from closedloop.learning import training
@@ -33,6 +32,7 @@ from closedloop.monitoring.performance import accuracy_from_confidence
 from closedloop.monitoring.traffic import observe
 from closedloop.monitoring.two_sample import p_value
 from closedloop.paths import Paths
+from closedloop.preparation.preprocessing import preprocess
 from closedloop.serving.predictor import Predictor
 from closedloop.sources.acquire import acquire
 

@@ -1,9 +1,9 @@
 """preprocess: raw data -> examples by split, the fitted transform, packed tensors."""
 
 from closedloop.config import Params
-from closedloop.data.preprocessing import preprocess
 from closedloop.files import write_json
 from closedloop.paths import Paths
+from closedloop.preparation.preprocessing import preprocess
 from closedloop.stage import stage
 
 

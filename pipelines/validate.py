@@ -1,11 +1,11 @@
 """validate: raw data -> every check's outcome as JSON and as a page; stops the pipeline when one fails."""
 
 from closedloop.config import Params
-from closedloop.data.validation import unreadable, validate
-from closedloop.data.validation_report import write_report
 from closedloop.errors import DataError
 from closedloop.files import write_json
 from closedloop.paths import Paths
+from closedloop.preparation.validation import unreadable, validate
+from closedloop.preparation.validation_report import write_report
 from closedloop.stage import stage
 from closedloop.tasks import get_task
 

@@ -10,12 +10,12 @@ from sklearn.datasets import load_digits
 from closedloop import composition
 from closedloop.config import Params, parse
 from closedloop.data.idx import write_idx
-from closedloop.data.preprocessing import preprocess
 from closedloop.data.tensors import read_tensors, write_tensors
 from closedloop.errors import ConfigError, TrainingError
 from closedloop.learning import training
 from closedloop.learning.precision import resolve_precision
 from closedloop.paths import Paths
+from closedloop.preparation.preprocessing import preprocess
 
 CONF = Path(__file__).parents[2] / "conf"
 SHORT = ["trainer.max_epochs=4", "model.filters=[8,8]", "model.dense=[16]"]

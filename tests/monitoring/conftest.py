@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from closedloop.monitoring.profile import profile
+from closedloop.evaluation.profile import profile
 from closedloop.tasks import get_task
 from closedloop.tasks.images import column, pixels
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from closedloop.monitoring.profile import profile
+from closedloop.evaluation.profile import profile
 from closedloop.tasks import get_task
 
 TASK = get_task("image_classification")

@@ -9,11 +9,11 @@ import yaml
 
 from closedloop import composition
 from closedloop.config import Params, load, parse
-from closedloop.data.preprocessing import preprocess
 from closedloop.evaluation.evaluate import evaluate
 from closedloop.files import write_json
 from closedloop.learning import training
 from closedloop.paths import Paths
+from closedloop.preparation.preprocessing import preprocess
 from closedloop.sources.acquire import acquire
 
 CONF = Path(__file__).parents[2] / "conf"

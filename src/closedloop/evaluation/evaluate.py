@@ -11,8 +11,8 @@ from closedloop.evaluation import classification, figures
 from closedloop.evaluation.calibration import reliability
 from closedloop.evaluation.latency import measure
 from closedloop.evaluation.predictions import Predictions
+from closedloop.evaluation.profile import profile
 from closedloop.files import atomic, write_json, write_text
-from closedloop.monitoring.profile import profile
 from closedloop.paths import Paths
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task

@@ -11,7 +11,7 @@ from closedloop.config import Monitor
 from closedloop.data.examples import ID, LABEL
 from closedloop.errors import DataError
 from closedloop.evaluation.intervals import wilson
-from closedloop.monitoring.profile import PREDICTION, VERSION
+from closedloop.evaluation.profile import PREDICTION, VERSION
 from closedloop.monitoring.two_sample import CATEGORY, NUMBER, distance, present, rise
 
 METHODS = {NUMBER: "Kolmogorov-Smirnov", CATEGORY: "chi-square of homogeneity"}
@@ -113,7 +113,7 @@ def judge(
     ]
     return {
         "verdict": "too_few_rows" if short else verdict,
-        "reasons": short + reasons,
+        "reasons": short or reasons,
         "reference_rows": len(reference),
         "alpha": corrected(config.false_alarm_rate, len(p_values)),
         "columns": [asdict(column) for column in columns],

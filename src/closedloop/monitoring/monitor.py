@@ -10,10 +10,10 @@ import pandas as pd
 
 from closedloop.config import Params
 from closedloop.data.examples import ID
+from closedloop.evaluation.profile import VERSION
 from closedloop.files import write_json, write_text
 from closedloop.monitoring import drift, evidently_report, figure
 from closedloop.monitoring.performance import estimate_accuracy
-from closedloop.monitoring.profile import VERSION
 from closedloop.monitoring.traffic import read_profile
 from closedloop.paths import Paths
 

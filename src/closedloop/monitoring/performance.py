@@ -20,8 +20,8 @@ from scipy.special import expit, logit
 
 from closedloop.config import Monitor
 from closedloop.data.examples import LABEL
+from closedloop.evaluation.profile import CONFIDENCE
 from closedloop.monitoring.drift import correctness
-from closedloop.monitoring.profile import CONFIDENCE
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 from closedloop.config import Params, Traffic
 from closedloop.data.examples import read_examples
 from closedloop.errors import DataError
+from closedloop.evaluation.profile import VERSION, profile
 from closedloop.files import atomic, read_json
-from closedloop.monitoring.profile import VERSION, profile
 from closedloop.paths import Paths
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task

@@ -11,9 +11,9 @@ import pytest
 from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, PART
 from closedloop.data.idx import read_idx, write_idx
-from closedloop.data.validation import ValidationResult, validate
 from closedloop.errors import DataError
 from closedloop.files import read_json
+from closedloop.preparation.validation import ValidationResult, validate
 from closedloop.sources.acquire import acquire
 from closedloop.tasks import get_task
 from closedloop.tasks.images import pixels, with_pixels

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from closedloop.data.examples import ID, LABEL
-from closedloop.data.validation import ValidationResult, unreadable, validate
-from closedloop.data.validation_report import render
 from closedloop.errors import DataError
+from closedloop.preparation.validation import ValidationResult, unreadable, validate
+from closedloop.preparation.validation_report import render
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Finding
 from closedloop.tasks.images import pixels, with_pixels

@@ -10,8 +10,8 @@ from jinja2 import Environment, StrictUndefined
 
 from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, PART, labels
-from closedloop.data.validation import ValidationResult
 from closedloop.files import write_text
+from closedloop.preparation.validation import ValidationResult
 from closedloop.tasks.base import Task
 from closedloop.tasks.images import encode_png
 

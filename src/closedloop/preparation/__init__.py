@@ -1,0 +1,1 @@
+"""From raw data to checked examples, splits and tensors."""
