@@ -86,12 +86,23 @@ def test_three_mistakes_in_values_are_all_named(params: Path) -> None:
     assert raised.value.exit_code == 2
 
 
-def test_all_overrides_that_hydra_refuses_are_named(tmp_path: Path) -> None:
+def test_all_wrong_overrides_are_named_with_what_is_allowed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         composition.write(tmp_path / "params.yaml", "digits", ["trainer.epochs=3", "optimiser.lr=1"], CONF)
-    assert "trainer.epochs=3" in str(raised.value)
-    assert "optimiser.lr=1" in str(raised.value)
+    assert "trainer.epochs: unknown key; allowed here: accelerator, batch_size" in str(raised.value)
+    assert "optimiser: unknown key; allowed here: augmentation, composed" in str(raised.value)
     assert not (tmp_path / "params.yaml").exists()
+
+
+@pytest.mark.parametrize("override", ["=3", "trainer=null", "model=transformer", "trainer.max_epochs:3", "seed"])
+def test_an_override_that_hydra_cannot_read_is_a_mistake_and_not_a_traceback(tmp_path: Path, override: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        composition.write(tmp_path / "params.yaml", "digits", [override], CONF)
+    assert override.partition("=")[0] in str(raised.value)
+
+
+def test_a_key_of_the_schema_that_a_file_leaves_out_can_be_set(tmp_path: Path) -> None:
+    assert composition.write(tmp_path / "params.yaml", "digits", ["source.retries=1"], CONF).source.retries == 1
 
 
 def test_an_unknown_task_is_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -44,9 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("version", type=int)
     sub.set_defaults(command=promote)
     sub = commands.add_parser("ui", help="open MLflow on this machine's loopback address")
-    sub.add_argument("--port", type=int, default=5000)
+    sub.add_argument("--port", type=_port, default=5000)
     sub.set_defaults(command=ui)
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1024 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1024 to 65535, not {text}")
+    return int(text)
 
 
 def compose_params(options: argparse.Namespace) -> None:
@@ -61,8 +67,11 @@ def _compose(options: argparse.Namespace) -> None:
     from closedloop.composition import current, merged, write
 
     task, recorded = (options.task, []) if options.task else current(PARAMS)
-    write(PARAMS, task, merged(recorded, options.overrides))
-    print(f"params.yaml: task {task}" + (f", {' '.join(options.overrides)}" if options.overrides else ""))
+    if any(override.partition("=")[0] == "task" for override in options.overrides):
+        raise ConfigError("the task is chosen with TASK=…, or --task, and not among the overrides")
+    overrides = merged(recorded, options.overrides)
+    write(PARAMS, task, overrides)
+    print(f"params.yaml: task {task}" + (f", {' '.join(overrides)}" if overrides else ""))
 
 
 def run(options: argparse.Namespace) -> None:

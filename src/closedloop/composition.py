@@ -1,6 +1,7 @@
 """Composes params.yaml from conf/ with Hydra, and tells when the two have drifted apart."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,17 @@ def _compose(task: str, overrides: Sequence[str], conf: Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     with initialize_config_dir(version_base="1.3", config_dir=str(conf.resolve())):
-        composed = hydra_compose("config", [f"task={task}", *overrides])
+        composed = hydra_compose("config", [f"task={task}", *(_lenient(override, conf) for override in overrides)])
     content = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(content, dict)  # noqa: S101  config.yaml is a mapping
     return {str(key): value for key, value in content.items()}
+
+
+def _lenient(override: str, conf: Path) -> str:
+    """The override of a value in the form that also adds a key: the schema knows better than Hydra what is allowed."""
+    key = override.partition("=")[0]
+    is_value = re.fullmatch(r"[a-z_][\w.]*", key) and not (conf / key).is_dir()
+    return f"++{override}" if is_value else override
 
 
 def _refused(task: str, overrides: Sequence[str], conf: Path) -> list[str]:
@@ -53,9 +61,10 @@ def _refused(task: str, overrides: Sequence[str], conf: Path) -> list[str]:
     for alone in ([], *([override] for override in overrides)):
         try:
             _compose(task, alone, conf)
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
             reason = " ".join(str(error.__cause__ or error).split())
-            refused.append(f"{alone[0] if alone else 'conf/'}: {reason}")
+            advice = "" if not alone or re.match(r"[^=\s]+=", alone[0]) else " (write key=value, without spaces)"
+            refused.append(f"{alone[0] if alone else 'conf/'}: {reason}{advice}")
             if not alone:  # conf/ itself is broken: each override would only repeat it
                 break
     return refused

@@ -200,7 +200,8 @@ class Monitor(Section):
 
 
 class Tracking(Section):
-    uri: str = "sqlite:///mlflow.db"  # MLFLOW_TRACKING_URI takes precedence
+    uri: Annotated[str, Field(pattern=r"^(sqlite|postgresql|mysql|mssql|https?)(\+\w+)?://")] = "sqlite:///mlflow.db"
+    # MLFLOW_TRACKING_URI takes precedence
     artifacts: str = "mlartifacts"  # a folder or a bucket's url, for experiments made by this project
 
 
@@ -261,6 +262,9 @@ def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
     return sorted(section.model_fields)
 
 
+AGAIN = "`make params TASK=digits` (or another file of conf/task/)"
+
+
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.
 
@@ -269,7 +273,12 @@ def load(path: Path = Path("params.yaml")) -> Params:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; compose it with `make params TASK=digits`") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}\nCompose it again with `make params`") from None
-    return parse(content, str(path))
+        raise ConfigError(
+            f"{path} does not exist in {Path.cwd()}; go to the project's root, or compose it with {AGAIN}"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is not readable YAML ({error}); compose it again with {AGAIN}") from None
+    try:
+        return parse(content, str(path))
+    except ConfigError as error:
+        raise ConfigError(f"{error}\nCompose it again with {AGAIN}") from None

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from closedloop.errors import DataError
+
 CHUNK = 1 << 20  # bytes; large enough to keep a disk busy, small enough to show progress
 
 
@@ -46,7 +48,13 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read JSON; raises DataError when the file is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; `make run` makes it") from None
+    except ValueError as error:  # broken JSON or broken UTF-8
+        raise DataError(f"{path} is damaged ({error}); delete it and run again, which makes it anew") from None
 
 
 def sha256(path: Path) -> str:

@@ -1,5 +1,8 @@
 """The model card (Mitchell et al., "Model cards for model reporting", 2019) in Markdown."""
 
+import html
+import re
+
 from closedloop.config import Params
 from closedloop.evaluation.gate import Verdict
 from closedloop.files import read_json
@@ -16,7 +19,7 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         for name, value in evaluation["metrics"].items()
     ]
     classes = [
-        f"| {row['class']} | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |"
+        f"| {plain(row['class'])} | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |"
         for row in evaluation["classes"]
     ]
     checks = [
@@ -27,10 +30,10 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
     worst = min(evaluation["classes"], key=lambda row: row["recall"])
     sections = [
         f"# {params.task.name}, version {version}",
-        f"{params.task.title}: {training['parameters']:,} parameters, input {training['input_shape']}, "
+        f"{plain(params.task.title)}: {training['parameters']:,} parameters, input {training['input_shape']}, "
         f"{len(params.task.classes)} classes.",
         "## Data",
-        f"Source: {params.source.homepage} (licence {params.source.licence}). "
+        f"Source: {plain(params.source.homepage)} (licence {plain(params.source.licence)}). "
         + ", ".join(f"{split} {part['examples']:,}" for split, part in splits.items())
         + ". The test split was used for this evaluation only; the production split for nothing before deployment.",
         f"## Quality on the test split ({evaluation['confidence']:.0%} intervals)",
@@ -39,7 +42,7 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         "## The gate's checks",
         "| check | found | bound | |\n|---|---|---|---|\n" + "\n".join(checks),
         "## Use and limits",
-        f"For inputs like those of the source. The class it recognises worst is {worst['class']} (recall "
+        f"For inputs like those of the source. The class it recognises worst is {plain(worst['class'])} (recall "
         f"{worst['recall']:.3f}). It answers every input with one of its classes, also what is none of them; its "
         "confidence is calibrated on data like the test split only, and is not to be trusted after a shift: watch "
         "the drift verdict.",
@@ -47,3 +50,8 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         "\n".join(f"- {key}: {value}" for key, value in lineage.items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def plain(text: str) -> str:
+    """Text without meaning in Markdown or HTML: the card is shown in MLflow's pages."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))

@@ -7,6 +7,7 @@ from typing import Any
 
 import closedloop
 from closedloop.config import Params
+from closedloop.errors import DataError
 from closedloop.files import read_json, sha256, sha256_tree, write_json
 from closedloop.paths import Paths
 from closedloop.registry.quick_look import quick_look
@@ -23,9 +24,12 @@ def current_receipt(params: Params, paths: Paths) -> dict[str, Any] | None:
     file = paths.report("registration.json")
     if not file.is_file() or not paths.report("model_card.md").is_file():
         return None
-    receipt: dict[str, Any] = read_json(file)
+    try:
+        receipt: dict[str, Any] = read_json(file)
+    except DataError:  # a damaged receipt is none: it stands for nothing that could not be found out again
+        return None
     digests = receipt_digests(params, paths)
-    if receipt.get("digests") != digests:
+    if not isinstance(receipt, dict) or receipt.get("digests") != digests:
         return None
     there, champion = quick_look(params, receipt["version"], digests["model"])
     if not there or champion is None:

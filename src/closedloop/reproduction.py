@@ -13,8 +13,9 @@ import psutil
 from filelock import FileLock, Timeout
 
 from closedloop.composition import check_current
-from closedloop.errors import ClosedLoopError
+from closedloop.errors import ClosedLoopError, ConfigError
 from closedloop.files import write_text
+from closedloop.stage import EXIT_CODE
 
 NO_SCM = "[core]\n    no_scm = true\n"
 
@@ -43,8 +44,12 @@ def reproduce(params: Path) -> None:
     """
     check_current(params)
     _allow_missing_git()
-    if _dvc("repro") != 0:
-        raise ClosedLoopError("the pipeline stopped: the reason stands above. What is finished is kept; run it again")
+    EXIT_CODE.unlink(missing_ok=True)
+    if _dvc("repro") == 0:
+        return
+    if EXIT_CODE.is_file() and EXIT_CODE.read_text(encoding="utf-8") == str(ConfigError.exit_code):
+        raise ConfigError("the pipeline stopped at a mistake in the configuration, which stands above")
+    raise ClosedLoopError("the pipeline stopped: the reason stands above. What is finished is kept; run it again")
 
 
 def _dvc(*arguments: str) -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from closedloop.errors import ClosedLoopError, ConfigError
 
+EXIT_CODE = Path("work/exit_code")  # of the stage that failed last
+
 PRIVATE = {  # no dependency reports home
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -64,6 +66,10 @@ def stage(work: Callable[..., None]) -> Callable[[], None]:
                 )
             work(params, Paths(params.task.name))
 
-        sys.exit(guarded(run))
+        code = guarded(run)
+        if code:  # DVC ends with a code of its own, whatever the stage's was
+            EXIT_CODE.parent.mkdir(exist_ok=True)
+            EXIT_CODE.write_text(str(code), encoding="utf-8")
+        sys.exit(code)
 
     return main

@@ -54,7 +54,7 @@ def _drift(report: dict[str, Any]) -> str:
     accuracy = report.get("accuracy")
     seen = f", accuracy there {_percent(accuracy)}" if accuracy else ""
     why = f": {report['reasons'][0]}" if report["reasons"] else ""
-    return f"{report['verdict']} on {window['rows']:,} production examples{shifted}{seen}{why}"
+    return f"{report['verdict'].replace('_', ' ')} on {window['rows']:,} production examples{shifted}{seen}{why}"
 
 
 def _percent(interval: dict[str, float]) -> str:

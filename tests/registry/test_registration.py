@@ -66,7 +66,8 @@ def test_a_worse_model_is_refused_and_a_better_one_promoted(
 @pytest.mark.usefixtures("project")
 def test_registering_the_same_model_again_makes_no_second_version(params: Params) -> None:
     register(params, PATHS)
-    PATHS.report("registration.json").unlink()  # a kill between the version and its receipt
+    PATHS.report("registration.json").write_text('{"half')  # damaged: counts as none, like one that a kill prevented
+    assert current_receipt(params, PATHS) is None
     again = register(params, PATHS)
     # the same receipt as if nothing had happened
     assert (again["version"], again["champion"], again["verdict"]) == (1, 1, "promoted")
@@ -107,6 +108,9 @@ def test_rollback_returns_step_by_step_and_the_receipt_follows(
     with pytest.raises(RegistryError, match="no earlier champion"):
         aliases.rollback(params)
     assert aliases.promote(params, 2).version == 2
+    assert "promoted by hand; the gate:" in list_versions(params)
+    with pytest.raises(ConfigError, match="version 2 of digits is the champion already"):
+        aliases.promote(params, 2)
     assert aliases.rollback(params).version == 1
 
 

@@ -11,6 +11,7 @@ from closedloop.errors import ConfigError, DataError, RegistryError
 from closedloop.registry.store import CHAMPION, connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
 
+BY_HAND = "promoted by hand"
 ROLLED_BACK = "rolled back from version"
 HISTORY = "closedloop.champions"  # tag of the registered model: a JSON list of moves, the latest last
 
@@ -71,7 +72,7 @@ def load_version(client: Any, name: str, version: int) -> Champion:
     except (MlflowException, DataError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RegistryError(
-            f"version {version} of {name} cannot be loaded ({reason}); `make models` lists what there is, "
+            f"version {version} of {name} cannot be loaded ({reason}); `make run` registers the trained model anew, "
             "`make rollback` returns to the version before"
         ) from error
 
@@ -117,8 +118,10 @@ def promote(params: Params, version: int) -> Move:
         if version not in known:
             listed = ", ".join(str(number) for number in sorted(known)) or "none"
             raise ConfigError(f"{name} has no version {version}; registered: {listed}. `make models` shows them")
+        if champion_version(client, name) == version:
+            raise ConfigError(f"version {version} of {name} is the champion already")
         load_version(client, name, version)
-        move_champion(client, name, version, "promoted by hand")
+        move_champion(client, name, version, BY_HAND)
         return moves(client, name)[-1]
 
 
@@ -135,7 +138,7 @@ def rollback(params: Params) -> Move:
         if target is None:
             raise RegistryError(f"{name} has no earlier champion to return to; `make models` shows the versions")
         load_version(client, name, target)
-        move_champion(client, name, target, f"{ROLLED_BACK} {current}")
+        move_champion(client, name, target, f"{ROLLED_BACK} {current}" if current else "the alias was lost")
         return moves(client, name)[-1]
 
 

@@ -31,7 +31,12 @@ def tracking_uri(params: Params) -> str:
 
 def sqlite_file(uri: str) -> Path | None:
     prefix = "sqlite:///"
-    return project_root() / uri.removeprefix(prefix) if uri.startswith(prefix) else None
+    if not uri.startswith(prefix):
+        return None
+    file = project_root() / uri.removeprefix(prefix)
+    if any(character in str(file.parent) for character in "#%?"):
+        raise RegistryError(f"MLflow cannot keep a database in {file.parent}: move the project to a path without # % ?")
+    return file
 
 
 def artifact_root(params: Params) -> str:

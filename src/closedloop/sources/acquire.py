@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from closedloop.config import Params, RemoteFile, Source
-from closedloop.errors import SourceError
+from closedloop.errors import DataError, SourceError
 from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
 from closedloop.sources.download import fetch
@@ -70,7 +70,7 @@ def _kept(file: RemoteFile, source: Source, raw: Path, known: dict[str, Entry]) 
 def _read_manifest(path: Path) -> dict[str, Entry]:
     try:
         return {entry["name"]: entry for entry in read_json(path)} if path.is_file() else {}
-    except (ValueError, TypeError, KeyError):
+    except (DataError, TypeError, KeyError):
         raise SourceError(f"{path} is not a manifest; delete it and run again") from None
 
 
