@@ -15,8 +15,8 @@ from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
 from closedloop.sources.download import fetch
 from closedloop.sources.embedded import write_digits
-from closedloop.sources.mirror import mirror
-from closedloop.sources.transport import public
+from closedloop.sources.mirror import VARIABLE, mirror
+from closedloop.sources.transport import is_local, public
 
 Entry = dict[str, Any]
 
@@ -75,8 +75,13 @@ def _read_manifest(path: Path) -> dict[str, Entry]:
 
 
 def _fetched(file: RemoteFile, source: Source, raw: Path) -> Entry:
-    fetched = fetch(file, raw / file.name, source, mirror())
-    return _entry(raw / file.name, source, file.url, fetched.url, file.sha256)
+    place = mirror()
+    fetched = fetch(file, raw / file.name, source, place)
+    origin = fetched.url
+    if place and "://" not in place and not is_local(file.url):
+        # the manifest is kept in git: where this machine has its mirror is nobody else's business
+        origin = f"${VARIABLE}/{Path(origin).relative_to(Path(place).expanduser()).as_posix()}"
+    return _entry(raw / file.name, source, file.url, origin, file.sha256)
 
 
 def _entry(path: Path, source: Source, published: str, retrieved_from: str | None, digest: str) -> Entry:
