@@ -21,7 +21,6 @@ class Champion:
     """The deployed model."""
 
     version: int
-    run_id: str
     predictor: Predictor
 
 
@@ -66,9 +65,9 @@ def load_version(client: Any, name: str, version: int) -> Champion:
     from mlflow.exceptions import MlflowException
 
     try:
-        entry = client.get_model_version(name, str(version))
+        client.get_model_version(name, str(version))  # raises where there is none
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")) / "artifacts"
-        return Champion(version, entry.run_id, Predictor.load(folder / "model.onnx", folder / "preprocessor"))
+        return Champion(version, Predictor.load(folder / "model.onnx", folder / "preprocessor"))
     except (MlflowException, DataError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RegistryError(
