@@ -1,0 +1,100 @@
+"""Sections about the task and its data, up to the splits."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from closedloop.config.section import FileName, Name, Positive, Section, Share
+
+
+class Composed(Section):
+    """How params.yaml came about, so that it can be composed again and compared."""
+
+    overrides: list[str] = []
+
+
+class Task(Section):
+    name: Name  # names the folders, the stages, the MLflow experiment and the registered model
+    kind: Literal["image_classification"]
+    title: str
+    classes: Annotated[list[str], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("class names must be distinct")
+        return self
+
+
+class RemoteFile(Section):
+    name: FileName  # under data/<task>/raw/
+    url: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the unpacked content
+    unpack: Literal["none", "gzip"] = "none"
+
+
+class Part(Section):
+    """One official part of an image collection in IDX format."""
+
+    split: Literal["all", "train", "test"]
+    images: FileName
+    labels: FileName
+
+
+class Source(Section):
+    kind: Literal["embedded", "download"]
+    licence: str
+    homepage: str
+    files: list[RemoteFile] = []
+    parts: Annotated[list[Part], Field(min_length=1)]
+    pixel_max: Annotated[int, Field(ge=1, le=255)]  # the value in the raw files that means full white
+    retries: Annotated[int, Field(ge=0, le=20)] = 4  # further tries after a failure that may pass
+    backoff_seconds: Annotated[float, Field(ge=0)] = 1  # pause before the first of them; each further one doubles it
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60  # without a byte from the server
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.kind == "download") != bool(self.files):
+            raise ValueError("files are listed exactly when kind is 'download'")
+        splits = sorted(part.split for part in self.parts)
+        if splits not in (["all"], ["train"], ["test", "train"]):
+            raise ValueError(f"the splits of parts must be [all], [train] or [train, test], not {splits}")
+        if self.kind == "embedded" and splits != ["all"]:
+            raise ValueError(f"embedded data are one part whose split is 'all', not {splits}")
+        names = [file.name for file in self.files]
+        if len(set(names)) != len(names):
+            raise ValueError(f"the names of files must be distinct: {', '.join(names)}")
+        used = [name for part in self.parts for name in (part.images, part.labels)]
+        if len(set(used)) != len(used):
+            raise ValueError(f"parts must name each file once: {', '.join(used)}")
+        absent = sorted(set(used) - set(names))
+        if self.kind == "download" and absent:
+            raise ValueError(f"parts name what files do not list: {', '.join(absent)}; listed: {', '.join(names)}")
+        return self
+
+
+class Validation(Section):
+    min_examples: Positive = 100
+    min_examples_per_class: Positive = 10
+    max_class_ratio: Annotated[float, Field(ge=1)] = 10  # most frequent class over the rarest, in each part
+    max_unknown_label_share: Share = 0.0  # labels outside task.classes; such examples are left out
+    max_duplicate_share: Share = 0.05  # further copies of an example, within one official part
+    max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
+    max_conflicting_share: Share = 0.001  # same content, different labels
+    max_blank_share: Share = 0.001  # images of one value only
+    min_value_range: Share = 0.5  # share of source.pixel_max that the brightest pixel of all must reach
+
+
+class Preprocess(Section):
+    seed: Annotated[int, Field(ge=0)] = 0
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # not used where the source has an official test split
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    production_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # kept for traffic and monitor, never trained on
+    # of each partition of labelled feedback: proves the gate's point, and is the monitor's idea of normal afterwards
+    feedback_test_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+
+    @model_validator(mode="after")
+    def _something_left(self) -> Self:
+        if self.test_share + self.validation_share + self.production_share >= 1:
+            raise ValueError("test_share + validation_share + production_share must stay below 1: the rest trains")
+        return self
