@@ -8,12 +8,12 @@ from pydantic import Field, ValidationError
 
 from closedloop.config.data import Composed, Part, Preprocess, RemoteFile, Source, Task, Validation
 from closedloop.config.learning import CNN, Augmentation, EarlyStopping, Optimizer, Scheduler, Trainer
-from closedloop.config.operation import Evaluation, Gate, Log, Monitor, Retraining, Serving, Tracking, Traffic
+from closedloop.config.operation import Drill, Evaluation, Gate, Log, Monitor, Retraining, Serving, Tracking, Traffic
 from closedloop.config.section import Section
 from closedloop.errors import ConfigError
 
 __all__ = [
-    "CNN", "Augmentation", "Composed", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer", "Params",
+    "CNN", "Augmentation", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer", "Params",
     "Part", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking", "Traffic",
     "Trainer", "Validation", "load", "parse",
 ]  # fmt: skip
@@ -41,6 +41,7 @@ class Params(Section):
     serving: Serving = Serving()
     log: Log = Log()
     retraining: Retraining = Retraining()
+    drill: Drill = Drill()
 
 
 def parse(content: Any, where: str) -> Params:

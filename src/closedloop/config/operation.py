@@ -34,6 +34,10 @@ class Gate(Section):
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]  # UTC
 
 
+Scenario = Literal["none", "noise", "blur", "contrast", "rotation", "occlusion", "imbalance"]
+Severity = Annotated[int, Field(ge=1, le=5)]
+
+
 class Traffic(Section):
     """The window that is checked: production examples, shifted on purpose, or what the server has answered."""
 
@@ -43,8 +47,8 @@ class Traffic(Section):
     start: Time | None = None  # bounds of a window of the log, [start, end): written down by `make monitor`
     end: Time | None = None
     seed: Annotated[int, Field(ge=0)] = 0
-    scenario: Literal["none", "noise", "blur", "contrast", "rotation", "occlusion", "imbalance"] = "none"
-    severity: Annotated[int, Field(ge=1, le=5)] = 3
+    scenario: Scenario = "none"
+    severity: Severity = 3
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -121,3 +125,13 @@ class Retraining(Section):
         if self.alarms > self.windows:
             raise ValueError(f"alarms ({self.alarms}) cannot exceed windows ({self.windows})")
         return self
+
+
+class Drill(Section):
+    """The fire drill, in a project of its own: the world changes, and the loop has to notice and to learn."""
+
+    scenario: Scenario = "contrast"
+    severity: Severity = 4
+    window: Annotated[int, Field(ge=100)] = 200  # predictions of a check; the drill sends about four times as many
+    min_recovered: Share = 0.9  # of the accuracy that the shift had cost, after retraining
+    overrides: list[str] = []  # of the configuration, in the drill's own project

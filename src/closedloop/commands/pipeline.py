@@ -1,0 +1,76 @@
+"""Composing the configuration, running the stages, and looking at what came of it."""
+
+from closedloop.commands import PARAMS, Command, Options, Parser
+from closedloop.errors import ConfigError, DriftFound
+
+
+def compose_params(options: Options) -> None:
+    from closedloop.reproduction import exclusive
+
+    with exclusive():
+        _compose(options)
+
+
+def _compose(options: Options) -> None:
+    """Compose params.yaml; overrides without a task are added to those already recorded."""
+    from closedloop.composition import current, merged, write
+
+    task, recorded = (options.task, []) if options.task else current(PARAMS)
+    if any(override.partition("=")[0] == "task" for override in options.overrides):
+        raise ConfigError("the task is chosen with TASK=…, or --task, and not among the overrides")
+    overrides = merged(recorded, options.overrides)
+    write(PARAMS, task, overrides)
+    print(f"params.yaml: task {task}" + (f", {' '.join(overrides)}" if overrides else ""))
+
+
+def run(options: Options) -> None:
+    from closedloop.reproduction import exclusive, reproduce
+
+    with exclusive():
+        if options.task or options.overrides:
+            _compose(options)
+        reproduce(PARAMS)
+    summary(options)
+
+
+def monitor(options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.files import read_json
+    from closedloop.paths import Paths
+
+    run(options)
+    report = Paths(load(PARAMS).task.name).report("drift.json")
+    verdict = read_json(report)
+    if verdict["verdict"] == "drift":
+        raise DriftFound(f"drift: {'; '.join(verdict['reasons'])}. See {report.with_suffix('.html')}")
+
+
+def summary(_options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.paths import Paths
+    from closedloop.summary import summarise
+
+    params = load(PARAMS)
+    print(summarise(params, Paths(params.task.name)))
+
+
+def plots(_options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.plots import draw
+
+    page = draw(load(PARAMS).task.name)
+    print(f"open {page} in a browser")
+
+
+def _task_and_overrides(parser: Parser) -> None:
+    parser.add_argument("--task", help="a file of conf/task/, taken as it stands; default: the composed task")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides, e.g. trainer.max_epochs=3")
+
+
+COMMANDS = [
+    Command("params", "compose params.yaml from conf/", compose_params, _task_and_overrides),
+    Command("run", "run the pipeline and print what came of it", run, _task_and_overrides),
+    Command("monitor", "judge a window of traffic; exit code 3 when it has drifted", monitor, _task_and_overrides),
+    Command("summary", "print what the last run came to", summary),
+    Command("plots", "draw the plots of dvc.yaml into one page that works offline", plots),
+]

@@ -1,0 +1,65 @@
+"""The registered versions: which there are, which one is deployed, and MLflow's pages."""
+
+import argparse
+
+from closedloop.commands import PARAMS, Command, Options, Parser
+from closedloop.errors import ConfigError
+
+
+def models(_options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.registry.listing import list_versions
+
+    print(list_versions(load(PARAMS)))
+
+
+def promote(options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.registry.aliases import promote as move
+
+    params = load(PARAMS)
+    print(f"version {move(params, options.version).version} of {params.task.name} is the champion now")
+
+
+def rollback(_options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.registry.aliases import rollback as back
+
+    params = load(PARAMS)
+    move = back(params)
+    print(f"version {move.version} of {params.task.name} is the champion now ({move.reason})")
+
+
+def ui(options: Options) -> int:
+    from closedloop.config import load
+    from closedloop.registry.ui import serve
+
+    return serve(load(PARAMS), options.port)
+
+
+def port(text: str) -> int:
+    """A TCP port that needs no privileges, from the command line."""
+    if not text.isdigit() or not 1024 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1024 to 65535, not {text}")
+    return int(text)
+
+
+def _version(parser: Parser) -> None:
+    def version(text: str) -> int:
+        if not text.isdigit() or int(text) < 1:
+            raise ConfigError("VERSION must be a whole number from 1; `make models` lists the versions")
+        return int(text)
+
+    parser.add_argument("version", type=version)
+
+
+def _port(parser: Parser) -> None:
+    parser.add_argument("--port", type=port, default=5000)
+
+
+COMMANDS = [
+    Command("models", "list the registered versions", models),
+    Command("promote", "make a version the champion by hand", promote, _version),
+    Command("rollback", "make the champion's predecessor the champion again", rollback),
+    Command("ui", "open MLflow on this machine's loopback address", ui, _port),
+]
