@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PORT ?= 5000
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
@@ -12,11 +11,13 @@ export PATH := $(abspath $(BIN)):$(PATH)
 TASK_OPTION = $(if $(TASK),--task $(TASK))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-gpu lint format params ui models promote rollback monitor summary plots bench bench-drift clean distclean lock
+.PHONY: help setup run params monitor summary plots models promote rollback ui serve feedback challenge judge retrain history drill \
+	export prune restore publish report test test-slow test-gpu lint format bench bench-drift bench-serving bench-drill soak \
+	clean distclean lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@echo '  Options: TASK=mnist  ARGS="trainer.max_epochs=3 model.filters=[16,32]"  VERSION=2  PORT=5000'
+	@echo '  Options: TASK=mnist  ARGS="trainer.max_epochs=3 model.filters=[16,32]"  VERSION=2  PORT=8000  FILE=labels.csv'
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; choose one with make PYTHON=python3.11 …" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
@@ -33,7 +34,7 @@ run: $(STAMP)  ## the whole pipeline, then what came of it   [TASK= ARGS=]
 params: $(STAMP)  ## compose params.yaml from conf/   [TASK= ARGS=]
 	@$(BIN)/closedloop params $(TASK_OPTION) $(ARGS)
 
-monitor: $(STAMP)  ## judge the traffic through the champion; error 3: drift   [ARGS=]
+monitor: $(STAMP)  ## judge a window of traffic; error 3: drift   [ARGS=traffic=log]
 	@$(BIN)/closedloop monitor $(TASK_OPTION) $(ARGS)
 
 summary: $(STAMP)  ## what the last run came to
@@ -49,7 +50,43 @@ rollback: $(STAMP)  ## return to the champion before this one
 	@$(BIN)/closedloop rollback
 
 ui: $(STAMP)  ## open MLflow on http://127.0.0.1:5000   [PORT=]
-	@$(BIN)/closedloop ui --port $(PORT)
+	@$(BIN)/closedloop ui --port $(or $(PORT),5000)
+
+serve: $(STAMP)  ## answer requests with the champion on http://127.0.0.1:8000   [PORT= ARGS=]
+	@$(BIN)/closedloop serve $(if $(PORT),--port $(PORT)) $(ARGS)
+
+feedback: $(STAMP)  ## read true labels from a file with the columns id,label   FILE=
+	@$(if $(FILE),,$(error FILE is missing: make feedback FILE=labels.csv))$(BIN)/closedloop feedback $(FILE)
+
+challenge: $(STAMP)  ## let a version run in shadow or canary (serving.challenger)   VERSION=
+	@$(if $(VERSION),,$(error VERSION is missing: make challenge VERSION=2; make models lists the versions))$(BIN)/closedloop challenge $(VERSION)
+
+judge: $(STAMP)  ## the challenger against the champion on labelled live traffic
+	@$(BIN)/closedloop judge
+
+retrain: $(STAMP)  ## retrain when there is a reason to   [ARGS=--force]
+	@$(BIN)/closedloop retrain $(ARGS)
+
+history: $(STAMP)  ## the attempts to retrain and the latest windows
+	@$(BIN)/closedloop history
+
+drill: $(STAMP)  ## rehearse it all on a server that runs: drift, alarm, retraining, rollback (about 3 minutes)   [ARGS=--seed=1]
+	@$(BIN)/closedloop drill $(ARGS)
+
+export: $(STAMP)  ## write predictions with their labels to a Parquet file   FILE= [ARGS="--start=… --end=…"]
+	@$(if $(FILE),,$(error FILE is missing: make export FILE=window.parquet))$(BIN)/closedloop export $(FILE) $(ARGS)
+
+prune: $(STAMP)  ## delete from the prediction log what is older than log.keep_days
+	@$(BIN)/closedloop prune
+
+restore: $(STAMP)  ## fetch data and models of dvc.lock from the DVC remote
+	@$(BIN)/closedloop restore
+
+publish: $(STAMP)  ## send data and models of dvc.lock to the DVC remote
+	@$(BIN)/closedloop publish
+
+report: $(STAMP)  ## what a retraining has changed, as Markdown   [ARGS=--base=main]
+	@$(BIN)/closedloop report $(ARGS)
 
 plots: $(STAMP)  ## draw the DVC plots into one page that works offline
 	@$(BIN)/closedloop plots
@@ -72,15 +109,27 @@ format: $(STAMP)  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## measure what the README and docs/benchmarks claim (about 40 minutes)
+bench: $(STAMP)  ## measure what the README and docs/benchmarks claim (about 75 minutes)
 	$(BIN)/python benchmarks/accuracy.py digits
 	$(BIN)/python benchmarks/accuracy.py mnist
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/drift.py
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/drill.py
 
 bench-drift: $(STAMP)  ## false alarms and detection rates of the drift verdict
 	$(BIN)/python benchmarks/drift.py
+
+bench-serving: $(STAMP)  ## our server against `mlflow models serve`, with and without logging (about 3 minutes)
+	$(BIN)/python benchmarks/serving.py
+
+soak: $(STAMP)  ## half the peak rate for some minutes: memory, losses, errors   [ARGS=30]
+	$(BIN)/python benchmarks/soak.py $(ARGS)
+
+bench-drill: $(STAMP)  ## the drill over three seeds and three scenarios (about 25 minutes)
+	$(BIN)/python benchmarks/drill.py
 
 clean:  ## delete what the pipeline made, except the registry and DVC's cache
 	rm -rf data models work reports/*/*.parquet reports/*/*.html reports/*/*.png reports/*/figures dvc_plots

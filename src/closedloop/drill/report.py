@@ -1,0 +1,71 @@
+"""What the drill saw, phase by phase: printed as it goes, and kept as JSON."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from closedloop.errors import ClosedLoopError
+from closedloop.evaluation.intervals import wilson
+
+CONFIDENCE = 0.95
+
+
+@dataclass
+class Phase:
+    """One step of the drill; `passed` says whether what was seen is what was expected."""
+
+    name: str
+    expected: str
+    seen: str = ""
+    passed: bool = False
+    seconds: float = 0.0
+    version: int | None = None
+    verdict: str | None = None  # of the monitor, or of the gate
+    window: dict[str, Any] | None = None
+    accuracy: dict[str, float] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def accuracy(correct: int, asked: int) -> dict[str, float]:
+    """A share with Wilson's score interval."""
+    low, high = wilson(correct, asked, CONFIDENCE)
+    return {"value": correct / asked, "low": float(low), "high": float(high), "examples": asked}
+
+
+class Report:
+    """Collects the phases and prints a line for each as it ends."""
+
+    def __init__(self) -> None:
+        self.phases: list[Phase] = []
+        print(f"{'phase':34}{'version':>8}  {'accuracy (95% interval)':26}{'seconds':>8}  seen")
+
+    @contextmanager
+    def phase(self, name: str, expected: str) -> Iterator[Phase]:
+        """Time a phase; one that raises is recorded as failed, with the error's first line."""
+        phase, started = Phase(name, expected), time.monotonic()
+        self.phases.append(phase)
+        print(f"{name:34}", end="", flush=True)
+        try:
+            yield phase
+        except ClosedLoopError as error:
+            phase.seen = str(error).splitlines()[0]
+            raise
+        finally:
+            phase.seconds = round(time.monotonic() - started, 1)
+            print(_line(phase), flush=True)
+
+    @property
+    def passed(self) -> bool:
+        return all(phase.passed for phase in self.phases)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [asdict(phase) for phase in self.phases]
+
+
+def _line(phase: Phase) -> str:
+    found = phase.accuracy
+    score = f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})" if found else ""
+    wrong = "" if phase.passed else f"   FAILED: expected {phase.expected}"
+    return f"{phase.version or '':>8}  {score:26}{phase.seconds:>8.1f}  {phase.seen}{wrong}"
