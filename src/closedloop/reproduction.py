@@ -43,16 +43,16 @@ def reproduce(params: Path) -> None:
     Raises ConfigError when params.yaml is stale or wrong, ClosedLoopError when a stage fails.
     """
     check_current(params)
-    _allow_missing_git()
+    allow_missing_git()
     EXIT_CODE.unlink(missing_ok=True)
-    if _dvc("repro") == 0:
+    if dvc("repro") == 0:
         return
     if EXIT_CODE.is_file() and EXIT_CODE.read_text(encoding="utf-8") == str(ConfigError.exit_code):
         raise ConfigError("the pipeline stopped at a mistake in the configuration, which stands above")
     raise ClosedLoopError("the pipeline stopped: the reason stands above. What is finished is kept; run it again")
 
 
-def _dvc(*arguments: str) -> int:
+def dvc(*arguments: str) -> int:
     """Run DVC, and end it with its stage when this process is told to end.
 
     A signal to DVC alone would leave the stage's process behind, still writing. Ctrl-C reaches all of them by itself.
@@ -83,7 +83,7 @@ def _dvc(*arguments: str) -> int:
             signal.signal(number, before)
 
 
-def _allow_missing_git() -> None:
+def allow_missing_git() -> None:
     """In a source archive DVC must be told that there is no git."""
     local = Path(".dvc/config.local")
     inside = any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
