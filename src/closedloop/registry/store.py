@@ -15,6 +15,7 @@ from closedloop.sources.transport import public
 
 LOCK_SECONDS = 60.0
 CHAMPION = "champion"  # the alias of the deployed version
+CHALLENGER = "challenger"  # the alias of a version that is tried on live traffic
 
 
 def project_root() -> Path:

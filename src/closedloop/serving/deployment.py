@@ -1,0 +1,216 @@
+"""The model versions that a server answers with, following their aliases in the registry."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from closedloop.config import Params
+from closedloop.errors import ClosedLoopError, DataError
+from closedloop.files import read_json
+from closedloop.registry.store import CHALLENGER, CHAMPION
+from closedloop.registry.watch import alias_version, model_files, version_folder
+from closedloop.serving.predictor import Predictor
+
+LOG = logging.getLogger(__name__)
+THREADS = 1  # of ONNX Runtime: idle threads of its own would spin on the cores that other requests need
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between tries to load a version that does not load; doubled each time
+TOLERANCE = 1e-3  # of the sum of a row of probabilities
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version that is ready to answer; a request uses one from start to end."""
+
+    version: int
+    predictor: Predictor
+    loaded_at: float  # seconds since 1970
+    examples: list[dict[str, Any]] = field(default_factory=list)  # the requests that it was tried with
+
+
+class Deployment:
+    """Champion and challenger as they are served.
+
+    `problem` and `challenger_problem` say why the registry could not be followed, for as long as it cannot. Reading is
+    safe from any thread; only one may look.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._champion = Follower(params, CHAMPION, lasting=True)
+        self._challenger = Follower(params, CHALLENGER, lasting=False)
+        self._pair: Pair | None = None
+
+    @property
+    def champion(self) -> Loaded | None:
+        return self._champion.loaded
+
+    @property
+    def challenger(self) -> Loaded | None:
+        """The version that is tried beside the champion, where there is another one that takes the same requests."""
+        pair = self._pair
+        return pair.challenger if pair and pair.champion is self.champion and not pair.flaw else None
+
+    @property
+    def problem(self) -> str | None:
+        return self._champion.problem
+
+    @property
+    def challenger_problem(self) -> str | None:
+        return self._challenger.problem or (self._pair.flaw if self._pair else None)
+
+    def load_now(self) -> None:
+        """Look at the aliases once and load what they name; never raises, see `problem`."""
+        self._champion.look()
+        if self._params.serving.challenger != "off":
+            self._challenger.look()
+            self._pair = paired(self._challenger.loaded, self._champion.loaded, self._pair)
+
+    async def follow(self) -> None:
+        """Look at the aliases every serving.poll_seconds until cancelled; the event loop never waits for the store."""
+        while True:
+            await asyncio.sleep(self._params.serving.poll_seconds)
+            await _in_daemon_thread(self.load_now)
+
+    def status(self) -> dict[str, Any]:
+        """What is served and what is wrong with following, as JSON."""
+        return {
+            "champion": _described(self.champion),
+            "challenger": _described(self.challenger),
+            "challenger_mode": self._params.serving.challenger,
+            "problem": self.problem,
+            "challenger_problem": self.challenger_problem,
+        }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A challenger beside a champion, and why it cannot answer the champion's requests, where it cannot."""
+
+    challenger: Loaded
+    champion: Loaded
+    flaw: str | None
+
+
+def paired(challenger: Loaded | None, champion: Loaded | None, known: Pair | None) -> Pair | None:
+    """The pair of two versions, tried out unless it is the known one."""
+    if challenger is None or champion is None or challenger.version == champion.version:
+        return None
+    if known and known.challenger is challenger and known.champion is champion:
+        return known
+    try:
+        try_out(challenger.predictor, champion.examples)
+    except Exception as error:  # what a model raises on a request of another form, nobody knows
+        flaw = f"version {challenger.version} does not take the requests of version {champion.version}: {_words(error)}"
+        return Pair(challenger, champion, flaw)
+    return Pair(challenger, champion, None)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A version that did not load, and when to try again."""
+
+    version: int
+    reason: str
+    pause: float  # seconds
+    due: float  # of the monotonic clock
+
+
+class Follower:
+    """Loads the version behind one alias; while that fails, the one loaded before stays."""
+
+    def __init__(self, params: Params, alias: str, *, lasting: bool) -> None:
+        """`lasting`: whether the version stays when its alias is deleted."""
+        self._params, self._alias, self._lasting = params, alias, lasting
+        self._failure: Failure | None = None
+        self.loaded: Loaded | None = None
+        self.problem: str | None = None
+
+    def look(self) -> None:
+        """Ask the registry and load what it names; never raises, see `problem`."""
+        try:
+            problem = self._move_to(alias_version(self._params, self._alias))
+        except Exception as error:  # whatever it is, the version that is loaded goes on answering
+            problem = _words(error)
+        if problem and self.loaded:
+            problem = f"{problem}; version {self.loaded.version} goes on answering"
+        if problem != self.problem:
+            LOG.log(logging.WARNING if problem else logging.INFO, "%s: %s", self._alias, problem or "followed again")
+        self.problem = problem
+
+    def _move_to(self, version: int | None) -> str | None:
+        """Load a version unless it is loaded or has failed just now; return what is wrong."""
+        if version is None:
+            if self._lasting:
+                return f"{self._params.task.name} has no {self._alias}: `make run` or `make promote` sets one"
+            self.loaded = None
+            return None
+        if self.loaded and self.loaded.version == version:
+            self._failure = None
+            return None
+        failed = self._failure if self._failure and self._failure.version == version else None
+        if failed and time.monotonic() < failed.due:
+            return failed.reason
+        try:
+            self.loaded = load(self._params, version)
+        except Exception as error:  # onnxruntime alone raises a dozen kinds for broken files
+            pause = min(failed.pause * 2, LONGEST_PAUSE) if failed else FIRST_PAUSE
+            self._failure = Failure(version, _words(error), pause, time.monotonic() + pause)
+            return self._failure.reason
+        self._failure = None
+        LOG.info("%s: version %d answers from now on", self._alias, version)
+        return None
+
+
+def load(params: Params, version: int) -> Loaded:
+    """Load a version, and have it answer the example that it was registered with, which also warms it up.
+
+    Raises RegistryError when it cannot be had or its files were altered, DataError when it does not load or answer.
+    """
+    folder = version_folder(params, version)
+    predictor = Predictor.load(*model_files(folder), THREADS)
+    example = read_json(folder / "input_example.json")
+    examples = [dict(zip(example["columns"], row, strict=True)) for row in example["data"]]
+    try_out(predictor, examples)
+    return Loaded(version, predictor, time.time(), examples)
+
+
+def try_out(predictor: Predictor, examples: list[dict[str, Any]]) -> None:
+    """Raises DataError unless the answers to some requests are probabilities of the model's classes."""
+    probabilities = predictor.probabilities(predictor.preprocessor.decode(examples))
+    shape = (len(examples), len(predictor.classes))
+    sound = probabilities.shape == shape and bool((probabilities >= 0).all())
+    if not sound or not bool((np.abs(probabilities.sum(axis=1) - 1) <= TOLERANCE).all()):
+        raise DataError(f"its answers to {shape[0]} requests are not probabilities of its {shape[1]} classes")
+
+
+async def _in_daemon_thread(work: Callable[[], None]) -> None:
+    """Run blocking work that must not keep the process from ending, as the threads of an executor would."""
+    loop, finished = asyncio.get_running_loop(), asyncio.Event()
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(finished.set)
+
+    threading.Thread(target=run, name="follow", daemon=True).start()
+    await finished.wait()
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ClosedLoopError) else f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _described(loaded: Loaded | None) -> dict[str, Any] | None:
+    if loaded is None:
+        return None
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(loaded.loaded_at))
+    return {"version": loaded.version, "loaded_at": at, "classes": loaded.predictor.classes}
