@@ -1,17 +1,21 @@
 """Answers requests with an ONNX model and the fitted transform; needs neither torch nor MLflow."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from closedloop.errors import DataError
 from closedloop.files import read_json
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Preprocessor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BATCH = 1024  # rows a run of the model: bounds the memory, keeps the cores busy
 
@@ -46,20 +50,34 @@ class Predictor:
     def classes(self) -> list[str]:
         return self.preprocessor.classes
 
-    def probabilities(self, examples: pa.Table) -> NDArray[np.float64]:
+    @cached_property
+    def _input(self) -> str:
+        name: str = self.session.get_inputs()[0].name
+        return name
+
+    def probabilities(self, examples: "pa.Table") -> NDArray[np.float64]:
         """Examples in request form -> class probabilities (N, classes)."""
-        name = self.session.get_inputs()[0].name
-        outputs = [
-            self.session.run(None, {name: self.preprocessor.transform(examples.slice(start, BATCH))})[0]
-            for start in range(0, examples.num_rows, BATCH)
-        ]
+        return self._run(
+            self.preprocessor.transform(examples.slice(start, BATCH)) for start in range(0, examples.num_rows, BATCH)
+        )
+
+    def predict(self, records: list[dict[str, Any]]) -> NDArray[np.float64]:
+        """JSON-like requests -> class probabilities (N, classes).
+
+        Raises BadRecord for the first record that cannot be decoded.
+        """
+        inputs = self.preprocessor.inputs(records)
+        return self._run(inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH))
+
+    def _run(self, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+        outputs = [self.session.run(None, {self._input: batch})[0] for batch in batches]
         stacked: NDArray[np.float64] = np.concatenate([np.zeros((0, len(self.classes))), *outputs])
         return stacked
 
     def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """JSON-like requests -> JSON-like answers: class, confidence and all probabilities."""
         answers = []
-        for row in self.probabilities(self.preprocessor.decode(records)):
+        for row in self.predict(records):
             best = int(row.argmax())
             probabilities = {name: float(p) for name, p in zip(self.classes, row, strict=True)}
             answers.append(

@@ -2,21 +2,24 @@
 
 import hashlib
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from closedloop.config import Params, Part
-from closedloop.data.examples import ID, LABEL, PART
 from closedloop.data.idx import read_idx
 from closedloop.errors import DataError
 from closedloop.files import read_json, write_json
-from closedloop.tasks.base import Finding, Preprocessor
-from closedloop.tasks.images import IMAGE, column, decode_image, pixels
+from closedloop.tasks.base import BadRecord, Finding, Preprocessor
+from closedloop.tasks.images import IMAGE, column, decode_image, image_schema, pixels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from closedloop.config import Params, Part
 
 
 @dataclass(frozen=True)
@@ -29,26 +32,53 @@ class ImagePreprocessor:
     mean: float  # of pixel / 255, over the training split
     std: float
 
-    def transform(self, examples: pa.Table) -> NDArray[np.float32]:
+    def transform(self, examples: "pa.Table") -> NDArray[np.float32]:
         """Images (N, H, W) of 0..255 -> standardised (N, 1, H, W)."""
         images = pixels(examples)
         if images.shape[1:] != (self.height, self.width):
             raise DataError(f"images are {images.shape[1:]}, the model takes {(self.height, self.width)}")
-        # one value for each of the 256 grey levels: exact, and no temporary arrays
-        levels = ((np.arange(256) / 255 - self.mean) / self.std).astype(np.float32)
-        return levels[images][:, None]
+        return self._levels[images][:, None]
 
-    def decode(self, records: list[dict[str, Any]]) -> pa.Table:
+    def inputs(self, records: list[dict[str, Any]]) -> NDArray[np.float32]:
+        return self._levels[self._images(records)][:, None]
+
+    @cached_property
+    def _levels(self) -> NDArray[np.float32]:
+        """One value for each of the 256 grey levels: exact, and no temporary arrays."""
+        return ((np.arange(256) / 255 - self.mean) / self.std).astype(np.float32)
+
+    def request_schema(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "properties": {IMAGE: image_schema(self.height, self.width)},
+            "required": [IMAGE],
+            "additionalProperties": False,
+        }
+
+    def request_example(self) -> dict[str, Any]:
+        image = np.zeros((self.height, self.width), np.uint8)
+        image[self.height // 8 : -(self.height // 8) or None, self.width * 2 // 5 : self.width * 3 // 5] = 255  # a bar
+        return {IMAGE: image.tolist()}
+
+    def decode(self, records: list[dict[str, Any]]) -> "pa.Table":
         """[{"image": rows of 0..255 or base64 PNG}, …] -> examples."""
-        images = []
-        for row, record in enumerate(records):
-            if not isinstance(record, dict) or set(record) != {IMAGE}:
-                raise DataError(f"record {row}: expected exactly one field, {IMAGE!r}")
-            images.append(decode_image(record[IMAGE], self.height, self.width, f"record {row}, field {IMAGE!r}"))
-        stacked = np.stack(images) if images else np.zeros((0, self.height, self.width), np.uint8)
-        return pa.table({IMAGE: column(stacked)})
+        import pyarrow as pa
 
-    def encode(self, examples: pa.Table) -> list[dict[str, Any]]:
+        return pa.table({IMAGE: column(self._images(records))})
+
+    def _images(self, records: list[dict[str, Any]]) -> NDArray[np.uint8]:
+        """(N, H, W)"""
+        images = np.empty((len(records), self.height, self.width), np.uint8)
+        for row, record in enumerate(records):
+            if not isinstance(record, dict) or record.keys() != {IMAGE}:
+                raise BadRecord(row, "", f"expected an object with exactly one field, {IMAGE!r}")
+            try:
+                images[row] = decode_image(record[IMAGE], self.height, self.width)
+            except ValueError as error:
+                raise BadRecord(row, IMAGE, str(error)) from None
+        return images
+
+    def encode(self, examples: "pa.Table") -> list[dict[str, Any]]:
         return [{IMAGE: image.tolist()} for image in pixels(examples)]
 
     def save(self, folder: Path) -> None:
@@ -58,13 +88,17 @@ class ImagePreprocessor:
 class ImageClassification:
     """Images in IDX files, one label each."""
 
-    def read(self, raw: Path, params: Params) -> pa.Table:
+    def read(self, raw: Path, params: "Params") -> "pa.Table":
         """Read the source's parts; pixels are stretched so that pixel_max becomes 255, labels become class names.
 
         Values above pixel_max become larger than 255, in a wider type, and label bytes without a class get a name that
         is none: `examine` and validation report them. Raises DataError when a file is missing or broken, images and
         labels differ in number, or parts in image size.
         """
+        import pyarrow as pa
+
+        from closedloop.data.examples import ID, LABEL, PART
+
         parts = [(part, *self._read_part(raw, part)) for part in params.source.parts]
         sizes = {f"{part.images} {images.shape[1]}x{images.shape[2]}" for part, images, _ in parts}
         if len({images.shape[1:] for _, images, _ in parts}) > 1:
@@ -88,7 +122,7 @@ class ImageClassification:
             for part, images, labels in parts
         )
 
-    def _read_part(self, raw: Path, part: Part) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _read_part(self, raw: Path, part: "Part") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         images, labels = read_idx(raw / part.images), read_idx(raw / part.labels)
         if images.ndim != 3 or labels.ndim != 1:
             found = f"found {images.ndim} and {labels.ndim}"
@@ -101,12 +135,14 @@ class ImageClassification:
             raise DataError(f"{raw / part.images} holds images without pixels: {images.shape[1]}x{images.shape[2]}")
         return images, labels
 
-    def fingerprints(self, examples: pa.Table) -> NDArray[np.uint64]:
+    def fingerprints(self, examples: "pa.Table") -> NDArray[np.uint64]:
         digests = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in pixels(examples)]
         return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
-    def examine(self, examples: pa.Table, params: Params) -> list[Finding]:
+    def examine(self, examples: "pa.Table", params: "Params") -> list[Finding]:
         """Values out of range, a scale that does not fit, and blank images: a scanner's cap, a failed decode."""
+        from closedloop.data.examples import ID
+
         flat = pixels(examples).reshape(examples.num_rows, -1)
         lowest, highest = flat.min(axis=1), flat.max(axis=1)
         beyond, blank = np.flatnonzero(highest > 255), np.flatnonzero(lowest == highest)
@@ -139,7 +175,7 @@ class ImageClassification:
             ),
         ]
 
-    def fit(self, train: pa.Table, params: Params) -> Preprocessor:
+    def fit(self, train: "pa.Table", params: "Params") -> Preprocessor:
         """Mean and deviation of all pixels of the training split.
 
         Raises DataError when every pixel is the same, as nothing can be learnt then.
@@ -160,16 +196,16 @@ class ImageClassification:
         content.pop("kind")
         return ImagePreprocessor(**content)
 
-    def describe(self, examples: pa.Table) -> pd.DataFrame:
+    def describe(self, examples: "pa.Table") -> "pd.DataFrame":
         from closedloop.tasks.image_descriptors import describe
 
         return describe(pixels(examples))
 
-    def shift(self, examples: pa.Table, scenario: str, severity: int, rng: np.random.Generator) -> pa.Table:
+    def shift(self, examples: "pa.Table", scenario: str, severity: int, rng: np.random.Generator) -> "pa.Table":
         from closedloop.tasks.image_shifts import shift
 
         return shift(examples, scenario, severity, rng)
 
-    def picture(self, examples: pa.Table, row: int) -> NDArray[np.uint8]:
+    def picture(self, examples: "pa.Table", row: int) -> NDArray[np.uint8]:
         image: NDArray[np.uint8] = pixels(examples.slice(row, 1))[0]
         return image
