@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from machine import describe_machine
-from serving import CONNECTIONS, load, pss_mb, running
 
 from closedloop.data.examples import read_examples
 from closedloop.drill.client import free_port
@@ -22,6 +21,7 @@ from closedloop.drill.project import DrillProject
 from closedloop.files import write_json
 from closedloop.paths import Paths
 from closedloop.tasks import get_task
+from serving import CONNECTIONS, load, pss_mb, running
 
 TASK = "digits"
 PEAK_SECONDS, SAMPLE_SECONDS, WARM_SHARE = 10.0, 2.0, 0.2
