@@ -21,6 +21,21 @@ class Paths:
     def raw(self) -> Path:
         return self.data / "raw"
 
+    @property
+    def partitions(self) -> Path:
+        """The list of the partitions of labelled feedback that belong to the raw data; kept in git."""
+        return self.root / "partitions" / f"{self.task}.json"
+
+    @property
+    def feedback(self) -> Path:
+        """The partitions of labelled feedback that were built here, each under the checksum of its content."""
+        return self.data / "feedback"
+
+    @property
+    def quarantine(self) -> Path:
+        """Labelled feedback that is not learnt from, with the reasons."""
+        return self.data / "quarantine"
+
     def examples(self, split: str) -> Path:
         return self.data / "examples" / f"{split}.parquet"
 
