@@ -8,9 +8,10 @@ from typing import Any
 import closedloop
 from closedloop.config import Params
 from closedloop.errors import DataError
-from closedloop.files import read_json, sha256, sha256_tree, write_json
+from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
 from closedloop.registry.quick_look import quick_look
+from closedloop.registry.watch import model_digest
 
 PACKAGE = Path(closedloop.__file__).parent
 JUDGES = ("evaluation/gate.py", "evaluation/comparison.py", "registration.py")  # another judge, another verdict
@@ -43,7 +44,6 @@ def current_receipt(params: Params, paths: Paths) -> dict[str, Any] | None:
 
 def receipt_digests(params: Params, paths: Paths) -> dict[str, str]:
     """What the verdict depends on; the model's digest names its version in the registry."""
-    model = hashlib.sha256((sha256(paths.model / "model.onnx") + sha256_tree(paths.preprocessor)).encode())
     evaluation = read_json(paths.report("evaluation.json"))
     serving = evaluation.pop("serving")
     verdict = [
@@ -56,6 +56,6 @@ def receipt_digests(params: Params, paths: Paths) -> dict[str, str]:
         [sha256(PACKAGE / file) for file in JUDGES],
     ]
     return {
-        "model": model.hexdigest(),
+        "model": model_digest(paths.model / "model.onnx", paths.preprocessor),
         "verdict": hashlib.sha256(json.dumps(verdict, sort_keys=True).encode()).hexdigest(),
     }

@@ -9,6 +9,7 @@ from typing import Any
 from closedloop.config import Params
 from closedloop.errors import ConfigError, DataError, RegistryError
 from closedloop.registry.store import CHAMPION, connect, registry_lock, tracking_uri, translated
+from closedloop.registry.watch import find_flaw, model_files
 from closedloop.serving.predictor import Predictor
 
 BY_HAND = "promoted by hand"
@@ -59,15 +60,18 @@ def find_version(client: Any, name: str, digest: str) -> int | None:
 def load_version(client: Any, name: str, version: int) -> Champion:
     """Load a version's model from its artifacts.
 
-    Raises RegistryError when the version or its files are gone.
+    Raises RegistryError when the version or its files are gone, or the files are not those that were registered.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
 
     try:
-        client.get_model_version(name, str(version))  # raises where there is none
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")) / "artifacts"
-        return Champion(version, Predictor.load(folder / "model.onnx", folder / "preprocessor"))
+        digest = client.get_model_version(name, str(version)).tags.get("digest")  # raises where there is none
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}"))
+        flaw = find_flaw(folder, digest)
+        if flaw:
+            raise DataError(flaw)
+        return Champion(version, Predictor.load(*model_files(folder)))
     except (MlflowException, DataError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RegistryError(

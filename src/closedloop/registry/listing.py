@@ -4,24 +4,27 @@ import time
 
 from closedloop.config import Params
 from closedloop.registry.aliases import BY_HAND, ROLLED_BACK, champion_version, moves, versions
-from closedloop.registry.store import connect, tracking_uri, translated
+from closedloop.registry.store import CHALLENGER, CHAMPION, connect, tracking_uri, translated
+from closedloop.registry.watch import alias_version
 
 
 def list_versions(params: Params) -> str:
     """One line a version, the latest first: alias, time, score, the gate's verdict and its first reason."""
     client, name = connect(params), params.task.name
     with translated(tracking_uri(params)):
-        champion, found = champion_version(client, name), versions(client, name)
+        champion, challenger = champion_version(client, name), alias_version(params, CHALLENGER)
+        found = versions(client, name)
         history = moves(client, name) if found else []
     if not found:
         return f"no version of {name} is registered yet; `make run` trains and registers one"
     by_hand = history[-1].reason if history and history[-1].reason.startswith((BY_HAND, ROLLED_BACK)) else ""
-    lines = [f"{'version':>7}  {'alias':9}{'registered (UTC)':18}{'accuracy':>9}  {'gate':9}reason"]
+    aliases = {challenger: CHALLENGER, champion: CHAMPION}
+    lines = [f"{'version':>7}  {'alias':12}{'registered (UTC)':18}{'accuracy':>9}  {'gate':9}reason"]
     for version in found:
         tags, is_champion = version.tags, int(version.version) == champion
         reason = f"{by_hand}; the gate: {tags.get('reason', '')}" if is_champion and by_hand else tags.get("reason", "")
         lines.append(
-            f"{version.version:>7}  {'champion' if is_champion else '':9}"
+            f"{version.version:>7}  {aliases.get(int(version.version), ''):12}"
             f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(version.creation_timestamp / 1000)):18}"
             f"{tags.get('accuracy', '?'):>9}  {tags.get('verdict', '?'):9}{reason}"
         )

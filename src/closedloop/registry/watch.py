@@ -167,7 +167,9 @@ def _ask(uri: str, question: str, **values: Any) -> Any:
     url = urllib.parse.urlunsplit((parts.scheme, host, path, urllib.parse.urlencode(values), ""))
     try:
         # S310: the address is one of http or https
-        request = urllib.request.Request(url, headers=_credentials(parts))  # noqa: S310
+        request = urllib.request.Request(url)  # noqa: S310
+        for name, value in _credentials(parts).items():
+            request.add_unredirected_header(name, value)  # not meant for whoever it may be redirected to
         with urllib.request.urlopen(request, timeout=SECONDS, context=_tls(parts.scheme)) as answer:  # noqa: S310
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:

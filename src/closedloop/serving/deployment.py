@@ -6,14 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from closedloop.config import Params
 from closedloop.errors import ClosedLoopError, DataError
-from closedloop.files import read_json
 from closedloop.registry.store import CHALLENGER, CHAMPION
 from closedloop.registry.watch import alias_version, model_files, version_folder
 from closedloop.serving.predictor import Predictor
@@ -31,7 +30,6 @@ class Loaded:
     version: int
     predictor: Predictor
     loaded_at: float  # seconds since 1970
-    examples: list[dict[str, Any]] = field(default_factory=list)  # the requests that it was tried with
 
 
 class Deployment:
@@ -105,7 +103,7 @@ def paired(challenger: Loaded | None, champion: Loaded | None, known: Pair | Non
     if known and known.challenger is challenger and known.champion is champion:
         return known
     try:
-        try_out(challenger.predictor, champion.examples)
+        try_out(challenger.predictor, champion.predictor.preprocessor.request_example())
     except Exception as error:  # what a model raises on a request of another form, nobody knows
         flaw = f"version {challenger.version} does not take the requests of version {champion.version}: {_words(error)}"
         return Pair(challenger, champion, flaw)
@@ -169,25 +167,20 @@ class Follower:
 
 
 def load(params: Params, version: int) -> Loaded:
-    """Load a version, and have it answer the example that it was registered with, which also warms it up.
+    """Load a version and have it answer once, which also warms it up.
 
     Raises RegistryError when it cannot be had or its files were altered, DataError when it does not load or answer.
     """
-    folder = version_folder(params, version)
-    predictor = Predictor.load(*model_files(folder), THREADS)
-    example = read_json(folder / "input_example.json")
-    examples = [dict(zip(example["columns"], row, strict=True)) for row in example["data"]]
-    try_out(predictor, examples)
-    return Loaded(version, predictor, time.time(), examples)
+    predictor = Predictor.load(*model_files(version_folder(params, version)), THREADS)
+    try_out(predictor, predictor.preprocessor.request_example())
+    return Loaded(version, predictor, time.time())
 
 
-def try_out(predictor: Predictor, examples: list[dict[str, Any]]) -> None:
-    """Raises DataError unless the answers to some requests are probabilities of the model's classes."""
-    probabilities = predictor.probabilities(predictor.preprocessor.decode(examples))
-    shape = (len(examples), len(predictor.classes))
-    sound = probabilities.shape == shape and bool((probabilities >= 0).all())
-    if not sound or not bool((np.abs(probabilities.sum(axis=1) - 1) <= TOLERANCE).all()):
-        raise DataError(f"its answers to {shape[0]} requests are not probabilities of its {shape[1]} classes")
+def try_out(predictor: Predictor, request: dict[str, Any]) -> None:
+    """Raises DataError unless the answers to a request, sent twice, are probabilities of the model's classes."""
+    found, shape = predictor.predict([request, request]), (2, len(predictor.classes))
+    if found.shape != shape or not (found >= 0).all() or not (np.abs(found.sum(axis=1) - 1) <= TOLERANCE).all():
+        raise DataError(f"what it answers are not probabilities of its {len(predictor.classes)} classes")
 
 
 async def _in_daemon_thread(work: Callable[[], None]) -> None:
