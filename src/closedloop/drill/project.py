@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from closedloop.errors import ClosedLoopError
+from closedloop.files import write_text
+from closedloop.reproduction import NO_SCM
 
 COPIED = (".dvc/config", ".dvcignore", "conf", "partitions", "pipelines", "src", "dvc.yaml")
 PRODUCTION = ("MLFLOW_", "DVC_", "CLOSEDLOOP_LOG", "CLOSEDLOOP_WEBHOOK", "CLOSEDLOOP_PREDICT", "CLOSEDLOOP_FEEDBACK")
@@ -32,6 +34,8 @@ class DrillProject:
                 shutil.copytree(origin, target, ignore=ignored)
             else:
                 shutil.copy(origin, target)
+        # DVC refuses files that git ignores, and all of the drill's are
+        write_text(root / ".dvc/config.local", NO_SCM)
         return cls(root)
 
     @property
@@ -41,7 +45,6 @@ class DrillProject:
     def environment(self) -> dict[str, str]:
         """This process's, without anything that points at the real registry, log, keys or webhook."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(PRODUCTION)}
-        # the copied configuration must not find the project around it
         return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
