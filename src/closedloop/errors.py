@@ -5,6 +5,7 @@ class ClosedLoopError(Exception):
     """The work failed: the message says what is wrong, where, and what to do next."""
 
     exit_code = 1
+    transient = False  # whether it may go well another time with nothing changed
 
 
 class ConfigError(ClosedLoopError):
@@ -15,6 +16,8 @@ class ConfigError(ClosedLoopError):
 
 class SourceError(ClosedLoopError):
     """A data source is unreachable, truncated or altered."""
+
+    transient = True
 
 
 class DataError(ClosedLoopError):
@@ -27,6 +30,14 @@ class TrainingError(ClosedLoopError):
 
 class RegistryError(ClosedLoopError):
     """The MLflow store or a model in it is not usable."""
+
+    transient = True
+
+
+class LogError(ClosedLoopError):
+    """The prediction log cannot be read or written."""
+
+    transient = True
 
 
 class DriftFound(ClosedLoopError):

@@ -80,7 +80,7 @@ ATTEMPTS = Table(  # one row an attempt to retrain
     Column("task", String(64), nullable=False),
     Column("started", BigInteger, nullable=False),
     Column("ended", BigInteger),  # NULL: under way, or killed
-    Column("process", String(255), nullable=False),  # host:pid
+    Column("process", String(255), nullable=False),  # host:pid:start in seconds
     Column("trigger", String(32), nullable=False),  # drift, quality, new_labels, schedule, by_hand
     Column("reasons", Text, nullable=False),  # JSON list of sentences
     Column("partition", String(64)),  # sha256 of the new data
