@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,21 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from closedloop.composition import check_current
+from closedloop.composition import check_current, current
 from closedloop.errors import ClosedLoopError, ConfigError
 from closedloop.files import write_text
-from closedloop.stage import EXIT_CODE
+from closedloop.stage import FAILURE, Failure, noted_failure
 
 NO_SCM = "[core]\n    no_scm = true\n"
+
+
+class StageError(ClosedLoopError):
+    """A stage failed, and has said why; `failure` keeps it where the stage was able to."""
+
+    def __init__(self, failure: Failure | None) -> None:
+        super().__init__("the pipeline stopped: the reason stands above. What is finished is kept; run it again")
+        self.reason = failure.message if failure else "a stage ended without saying why"
+        self.transient = failure is not None and failure.transient
 
 
 @contextmanager
@@ -37,19 +46,21 @@ def exclusive() -> Iterator[None]:
         ) from None
 
 
-def reproduce(params: Path) -> None:
-    """Bring every stage up to date; the caller holds the folder.
+def reproduce(params: Path, stages: Sequence[str] = ()) -> None:
+    """Bring the named stages and all before them up to date, every stage without names; the caller holds the folder.
 
-    Raises ConfigError when params.yaml is stale or wrong, ClosedLoopError when a stage fails.
+    Raises ConfigError when params.yaml is stale or wrong, StageError when a stage fails.
     """
     check_current(params)
     allow_missing_git()
-    EXIT_CODE.unlink(missing_ok=True)
-    if dvc("repro") == 0:
+    FAILURE.unlink(missing_ok=True)
+    task, _ = current(params)
+    if dvc("repro", *(f"{stage}@{task}" for stage in stages)) == 0:
         return
-    if EXIT_CODE.is_file() and EXIT_CODE.read_text(encoding="utf-8") == str(ConfigError.exit_code):
+    failure = noted_failure()
+    if failure and failure.exit_code == ConfigError.exit_code:
         raise ConfigError("the pipeline stopped at a mistake in the configuration, which stands above")
-    raise ClosedLoopError("the pipeline stopped: the reason stands above. What is finished is kept; run it again")
+    raise StageError(failure)
 
 
 def dvc(*arguments: str) -> int:
@@ -60,7 +71,11 @@ def dvc(*arguments: str) -> int:
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
 
+    told_to_end = False
+
     def end_all(_number: int, _frame: Any) -> None:
+        nonlocal told_to_end
+        told_to_end = True
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
@@ -77,6 +92,8 @@ def dvc(*arguments: str) -> int:
         code = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment).wait()
         if interrupted:
             raise KeyboardInterrupt
+        if told_to_end:
+            raise StageError(Failure("told to end", 1, transient=True))
         return code
     finally:
         for number, before in previous.items():

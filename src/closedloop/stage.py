@@ -2,14 +2,17 @@
 
 import errno
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from closedloop.errors import ClosedLoopError, ConfigError
 
-EXIT_CODE = Path("work/exit_code")  # of the stage that failed last
+FAILURE = Path("work/failure.json")  # of the stage that failed last: DVC passes on neither its code nor its words
 
 PRIVATE = {  # no dependency reports home
     "DO_NOT_TRACK": "1",
@@ -30,22 +33,41 @@ DISK = {
 }
 
 
-def guarded(work: Callable[[], int | None]) -> int:
-    """Run `work` and turn its errors into one message on stderr and an exit code (0, 1, 2, 3, or 130 for Ctrl-C)."""
+@dataclass(frozen=True)
+class Failure:
+    """Why something ended early; `transient` when it may go well another time with nothing changed."""
+
+    message: str
+    exit_code: int
+    transient: bool
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure | None":
+        """The failure behind an error that a person can act on; None for any other."""
+        if isinstance(error, ClosedLoopError):
+            return cls(str(error), error.exit_code, error.transient)
+        if isinstance(error, KeyboardInterrupt):
+            return cls("interrupted; run the same command again to go on", 130, True)
+        if isinstance(error, OSError) and error.errno in DISK:
+            return cls(f"{error.filename or 'a file'}: {DISK[error.errno]}", 1, True)
+        return None
+
+
+def guarded(work: Callable[[], int | None], ended: Callable[[Failure], None] = lambda _failure: None) -> int:
+    """Run `work` and turn its errors into one message on stderr and an exit code (0, 1, 2, 3, or 130 for Ctrl-C).
+
+    `ended` is told of a failure before the code is returned.
+    """
     os.environ.update(PRIVATE)
     try:
         return work() or 0
-    except ClosedLoopError as error:
-        print(f"\nclosedloop: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\nclosedloop: interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
-    except OSError as error:
-        if error.errno not in DISK:
+    except BaseException as error:
+        failure = Failure.of(error)
+        if failure is None:
             raise
-        print(f"\nclosedloop: {error.filename or 'a file'}: {DISK[error.errno]}", file=sys.stderr)
-        return 1
+        print(f"\nclosedloop: {failure.message}", file=sys.stderr)
+        ended(failure)
+        return failure.exit_code
 
 
 def stage(work: Callable[..., None]) -> Callable[[], None]:
@@ -66,10 +88,20 @@ def stage(work: Callable[..., None]) -> Callable[[], None]:
                 )
             work(params, Paths(params.task.name))
 
-        code = guarded(run)
-        if code:  # DVC ends with a code of its own, whatever the stage's was
-            EXIT_CODE.parent.mkdir(exist_ok=True)
-            EXIT_CODE.write_text(str(code), encoding="utf-8")
-        sys.exit(code)
+        sys.exit(guarded(run, _note))
 
     return main
+
+
+def _note(failure: Failure) -> None:
+    with suppress(OSError):  # on a full disk the message on stderr has to do
+        FAILURE.parent.mkdir(exist_ok=True)
+        FAILURE.write_text(json.dumps(asdict(failure)), encoding="utf-8")
+
+
+def noted_failure() -> Failure | None:
+    """What the last stage to fail has left behind; None when it was killed, or could not write."""
+    try:
+        return Failure(**json.loads(FAILURE.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
