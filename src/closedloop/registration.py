@@ -33,6 +33,7 @@ from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
 
 PROMOTED, REFUSED = "promoted", "refused"
+MET = "met"
 CHECKED = 256  # examples that the packaged model must answer as torch did
 
 
@@ -71,6 +72,7 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     tags = {
         "verdict": word,
         "reason": reasons[0],
+        "floors": MET if verdict.floors_met else "missed",  # for a judgement on live traffic, which cannot see them
         "accuracy": f"{evaluation['metrics']['accuracy']['value']:.4f}",
         "test_split": sha256(paths.examples("test")),
         "git_commit": git_commit(),

@@ -30,6 +30,11 @@ class Verdict:
     reasons: list[str]
     checks: list[Check]
 
+    @property
+    def floors_met(self) -> bool:
+        """Whether everything holds that needs no champion to compare with."""
+        return all(check.passed for check in self.checks if not check.name.startswith("gain"))
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
