@@ -4,6 +4,7 @@ from closedloop.config import Params
 from closedloop.errors import DataError
 from closedloop.files import write_json
 from closedloop.paths import Paths
+from closedloop.preparation.raw import read_raw
 from closedloop.preparation.validation import unreadable, validate
 from closedloop.preparation.validation_report import write_report
 from closedloop.stage import stage
@@ -14,7 +15,7 @@ from closedloop.tasks import get_task
 def main(params: Params, paths: Paths) -> None:
     task, page = get_task(params.task.kind), paths.report("validation.html")
     try:
-        examples = task.read(paths.raw, params)
+        examples = read_raw(paths.raw, params)
         result = validate(examples, task, params)
     except DataError as error:
         examples, result = None, unreadable(error)

@@ -1,14 +1,19 @@
 """No content in two splits, whatever the data look like."""
 
+import hashlib
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from closedloop.config import Preprocess
+from closedloop.data.examples import read_examples
 from closedloop.data.splits import DROPPED, assign_splits
 from closedloop.errors import DataError
 from closedloop.paths import SPLITS
+from closedloop.preparation.preprocessing import preprocess
 
 CONFIG = Preprocess(seed=0, test_share=0.2, validation_share=0.1, production_share=0.15)
 
@@ -74,3 +79,112 @@ def test_copies_of_official_test_examples_are_dropped_elsewhere() -> None:
 def test_an_empty_split_is_an_error_that_names_it() -> None:
     with pytest.raises(DataError, match="test split is empty: 4 distinct examples"):
         assign_splits(np.arange(4, dtype=np.uint64), np.array(list("aabb")), np.full(4, "all"), CONFIG)
+
+
+PARTS = ("feedback-00000001", "feedback-00000002", "feedback-00000003")
+
+
+def with_feedback(
+    seed: int, official: bool, sizes: list[int], overlap: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Base rows, then feedback parts whose content may stand in the base or in each other."""
+    content, labels, parts = draw(seed, 400, 300, official)
+    rng = np.random.default_rng(seed + 1)
+    for name, size in zip(PARTS, sizes, strict=False):
+        drawn = rng.integers(300 - overlap, 300 - overlap + 20 * size, size).astype(np.uint64)
+        content = np.concatenate([content, drawn])
+        labels = np.concatenate([labels, rng.choice(["0", "1", "2", "7"], size)])
+        parts = np.concatenate([parts, np.full(size, name)])
+    return content, labels, parts, PARTS[: len(sizes)]
+
+
+FEEDBACK = st.lists(st.integers(1, 120), min_size=1, max_size=3)
+OVERLAP = st.integers(0, 300)
+
+
+@given(st.integers(0, 10_000), st.booleans(), FEEDBACK, OVERLAP)
+def test_feedback_never_moves_an_earlier_example(seed: int, official: bool, sizes: list[int], overlap: int) -> None:
+    content, labels, parts, feedback = with_feedback(seed, official, sizes, overlap)
+    for count in range(len(feedback)):
+        earlier = ~np.isin(parts, feedback[count:])
+        before = assign_splits(content[earlier], labels[earlier], parts[earlier], CONFIG, feedback[:count])
+        after = assign_splits(content, labels, parts, CONFIG, feedback)
+        np.testing.assert_array_equal(before, after[earlier])
+
+
+@given(st.integers(0, 10_000), st.booleans(), FEEDBACK, OVERLAP, st.integers(0, 10_000))
+def test_with_feedback_no_content_is_in_two_splits_and_the_order_of_rows_does_not_matter(
+    seed: int, official: bool, sizes: list[int], overlap: int, shuffle: int
+) -> None:
+    content, labels, parts, feedback = with_feedback(seed, official, sizes, overlap)
+    splits = assign_splits(content, labels, parts, CONFIG, feedback)
+    for split in SPLITS:
+        others = (splits != split) & (splits != DROPPED)
+        assert not np.isin(content[splits == split], content[others]).any()
+    assert (splits[parts == "test"] == "test").all()
+    assert not (splits[np.isin(parts, feedback)] == "production").any()
+    # what stands in an earlier part is used there alone
+    for number, name in enumerate(feedback):
+        kept = (parts == name) & (splits != DROPPED)
+        assert not np.isin(content[kept], content[~np.isin(parts, feedback[number:])]).any()
+    order = np.random.default_rng(shuffle).permutation(len(content))
+    again = assign_splits(content[order], labels[order], parts[order], CONFIG, feedback)
+    assert (again == splits[order]).all()
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=12).filter(lambda counts: sum(counts) >= 3),
+    st.floats(0.01, 0.99),
+    st.floats(0.01, 0.4),
+    st.integers(0, 1000),
+)
+def test_each_feedback_part_is_cut_in_its_shares_overall_and_in_each_class(
+    counts: list[int], test_share: float, validation_share: float, seed: int
+) -> None:
+    config = CONFIG.model_copy(
+        update={"feedback_test_share": test_share, "validation_share": validation_share, "seed": seed}
+    )
+    base = np.arange(1000, 1300, dtype=np.uint64)
+    fresh = np.arange(sum(counts), dtype=np.uint64)
+    labels = np.concatenate([np.full(300, "0"), np.repeat([f"{label:02d}" for label in range(len(counts))], counts)])
+    parts = np.concatenate([np.full(300, "all"), np.full(len(fresh), PARTS[0])])
+    splits = assign_splits(np.concatenate([base, fresh]), labels, parts, config, PARTS[:1])[300:]
+    found = {split: int((splits == split).sum()) for split in SPLITS}
+    assert found["production"] == 0 and sum(found.values()) == len(fresh)
+    assert min(found["test"], found["validation"], found["train"]) >= 1
+    if 1 <= round(test_share * len(fresh)) <= len(fresh) - 2:
+        assert found["test"] == round(test_share * len(fresh))
+    for label, count in enumerate(counts):
+        of_class = int(((splits == "test") & (labels[300:] == f"{label:02d}")).sum())
+        assert abs(of_class - count * found["test"] / len(fresh)) < 1 + 1e-9
+
+
+def test_a_feedback_part_of_one_or_two_examples_only_trains() -> None:
+    content = np.arange(302, dtype=np.uint64)
+    parts = np.array(["all"] * 300 + [PARTS[0]] * 2)
+    splits = assign_splits(content, np.full(302, "a"), parts, CONFIG, PARTS[:1])
+    assert list(splits[300:]) == ["train", "train"]
+
+
+def test_a_feedback_part_that_is_known_already_adds_nothing() -> None:
+    content = np.concatenate([np.arange(300), np.arange(50)]).astype(np.uint64)
+    parts = np.array(["all"] * 300 + [PARTS[0]] * 50)
+    splits = assign_splits(content, np.full(350, "a"), parts, CONFIG, PARTS[:1])
+    assert set(splits[300:]) == {DROPPED}
+
+
+def test_the_digits_are_cut_as_they_always_were(digits: Any) -> None:
+    """Taken down before partitions existed: champions of that time are compared on the same test examples."""
+    preprocess(digits.params, digits.paths)
+    cut = {
+        split: hashlib.sha256(
+            "\n".join(read_examples(digits.paths.examples(split)).column("id").to_pylist()).encode()
+        ).hexdigest()[:16]
+        for split in SPLITS
+    }
+    assert cut == {
+        "train": "aedb509f6e92aa71",
+        "validation": "dac295c00e0ac29b",
+        "test": "7c97f3712b41d286",
+        "production": "f4058e4dddfb8b6c",
+    }

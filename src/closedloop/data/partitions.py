@@ -57,8 +57,8 @@ def read_list(file: Path) -> list[Partition]:
             _check(entry)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{file} is no list of partitions ({error}); each entry has {', '.join(f.name for f in fields(Partition))}. "
-            "Take the last good one from git: `git checkout -- partitions`"
+            f"{file} is no list of partitions ({error}); an entry has {', '.join(f.name for f in fields(Partition))}. "
+            "Take the last good list from git: `git checkout -- partitions`"
         ) from None
     repeated = sorted({entry.name for entry in found if sum(other.name == entry.name for other in found) > 1})
     if repeated:
@@ -166,5 +166,3 @@ def newest_test_rows(test_examples: "pa.Table") -> "pa.Table | None":
     if newest is None:
         return None
     return test_examples.filter(pa.array([part == newest for part in parts]))
-
-

@@ -1,6 +1,7 @@
 """Which example goes where: stratified, seeded, and never the same content in two splits."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +10,39 @@ from closedloop.config import Preprocess
 from closedloop.errors import DataError
 from closedloop.paths import SPLITS
 
-DROPPED = "dropped"  # a copy of an official test example outside the official test split
+DROPPED = "dropped"  # a copy of an official test example elsewhere, or of an earlier example in a feedback part
+
+Hashes = NDArray[np.uint64]
+Strings = NDArray[np.str_]
 
 
 def assign_splits(
-    fingerprints: NDArray[np.uint64], labels: NDArray[np.str_], parts: NDArray[np.str_], config: Preprocess
-) -> NDArray[np.str_]:
+    fingerprints: Hashes, labels: Strings, parts: Strings, config: Preprocess, feedback: Sequence[str] = ()
+) -> Strings:
     """Name the split of each example: train, validation, test, production or dropped.
 
     An official test part is kept whole; its copies elsewhere are dropped. Everything else is cut within each class in
     the order of a seeded hash of the content, so that neither the order of the rows nor the platform matters, copies
     stay together, and most assignments survive when rows are added.
 
-    Raises DataError when a split comes out empty.
+    `feedback` names the parts that came later, the earliest first. Each is cut on its own into test, validation and
+    train, without what stands in an earlier part; the splits of all earlier parts are as they were without it.
+
+    Raises DataError when a split of the official parts comes out empty.
     """
+    splits = np.full(len(parts), DROPPED, dtype="<U10")
+    base = ~np.isin(parts, feedback)
+    splits[base] = _cut_base(fingerprints[base], labels[base], parts[base], config)
+    known = base
+    for name in feedback:
+        part = parts == name
+        fresh = part & ~np.isin(fingerprints, fingerprints[known])
+        splits[fresh] = _cut_feedback(fingerprints[fresh], labels[fresh], config)
+        known = known | part
+    return splits
+
+
+def _cut_base(fingerprints: Hashes, labels: Strings, parts: Strings, config: Preprocess) -> Strings:
     splits = np.full(len(parts), DROPPED, dtype="<U10")
     official = parts == "test"
     splits[official] = "test"
@@ -31,11 +51,7 @@ def assign_splits(
     if not official.any():
         shares = {"test": config.test_share, **shares}
 
-    # one representative for each distinct content: the label of conflicting copies must not depend on their order
-    order = np.lexsort((labels, fingerprints))
-    order = order[free[order]]
-    content, first = np.unique(fingerprints[order], return_index=True)
-    content_label = labels[order][first]
+    content, content_label = _distinct(fingerprints[free], labels[free])
     content_split = np.full(len(content), "train", dtype="<U10")
     ranks = _seeded_hash(content, config.seed)
     for label in np.unique(content_label):
@@ -56,7 +72,36 @@ def assign_splits(
     return splits
 
 
-def _seeded_hash(content: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+def _cut_feedback(fingerprints: Hashes, labels: Strings, config: Preprocess) -> Strings:
+    """Each split gets its share of the part, and of each class within one example; from three on none is empty."""
+    content, content_label = _distinct(fingerprints, labels)
+    total = len(content)
+    if total < 3:
+        return np.full(len(fingerprints), "train", dtype="<U10")
+    order = np.lexsort((_seeded_hash(content, config.seed), content_label))  # by class, in each by the seeded hash
+    test = int(np.clip(round(config.feedback_test_share * total), 1, total - 2))
+    validation = int(np.clip(round(config.validation_share * total), 1, total - 1 - test))
+    content_split = np.full(total, "train", dtype="<U10")
+    rest = order[~_evenly(total, test)]
+    content_split[order[_evenly(total, test)]] = "test"
+    content_split[rest[_evenly(len(rest), validation)]] = "validation"
+    return content_split[np.searchsorted(content, fingerprints)]
+
+
+def _evenly(total: int, chosen: int) -> NDArray[np.bool_]:
+    """`chosen` of `total` places, spread evenly."""
+    steps = np.arange(total + 1) * chosen // total
+    return np.diff(steps) > 0
+
+
+def _distinct(fingerprints: Hashes, labels: Strings) -> tuple[Hashes, Strings]:
+    """The distinct contents in ascending order, and the least label of each: conflicting copies have an order, too."""
+    order = np.lexsort((labels, fingerprints))
+    content, first = np.unique(fingerprints[order], return_index=True)
+    return content, labels[order][first]
+
+
+def _seeded_hash(content: Hashes, seed: int) -> Hashes:
     key = seed.to_bytes(8, "little")
     digests = (hashlib.blake2b(value.tobytes(), digest_size=8, key=key).digest() for value in content.astype("<u8"))
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)

@@ -11,24 +11,23 @@ from closedloop.data.examples import PART, labels, read_examples, write_examples
 from closedloop.data.splits import DROPPED, assign_splits
 from closedloop.data.tensors import write_tensors
 from closedloop.paths import SPLITS, Paths
+from closedloop.preparation.raw import feedback_parts, read_raw
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Preprocessor
 
 
 def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
-    """Write examples, preprocessor and tensors of all splits; return the counts by split and class."""
+    """Write examples, preprocessor and tensors of all splits; return the counts by split and class, and by part."""
     task = get_task(params.task.kind)
-    examples = task.read(paths.raw, params)
+    examples = read_raw(paths.raw, params)
+    feedback = feedback_parts(examples)
     # a label outside the classes has passed validation only within its thresholds; it cannot be learnt from
     known = np.isin(np.array(labels(examples)), params.task.classes)
     examples = examples.filter(pa.array(known))
-    names = np.array(labels(examples))
-    splits = assign_splits(
-        task.fingerprints(examples), names, np.array(examples.column(PART).to_pylist()), params.preprocess
-    )
+    names, parts = np.array(labels(examples)), np.array(examples.column(PART).to_pylist())
+    splits = assign_splits(task.fingerprints(examples), names, parts, params.preprocess, feedback)
     for split in SPLITS:
-        chosen = examples.filter(pa.array(splits == split)).drop_columns([PART])
-        write_examples(paths.examples(split), chosen)
+        write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
     preprocessor = task.fit(read_examples(paths.examples("train")), params)
     preprocessor.save(paths.preprocessor)
     for split in tqdm(("train", "validation"), desc="transform", unit="split"):  # test and production: as requests
@@ -38,6 +37,10 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
         "splits": {
             split: {"examples": int((splits == split).sum()), "classes": _counts(names[splits == split], params)}
             for split in SPLITS
+        },
+        "parts": {
+            part: {split: int(((splits == split) & (parts == part)).sum()) for split in (*SPLITS, DROPPED)}
+            for part in dict.fromkeys(parts.tolist())
         },
         "dropped": int((splits == DROPPED).sum()),
         "unknown_label": int((~known).sum()),

@@ -1,21 +1,18 @@
 """Checks on raw data, so that broken data stop the pipeline before anything is learnt from them."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, PART
+from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
+from closedloop.preparation.copies import NAMED, Strings, conflicts, duplicates, leaks, named, news, repetitions
 from closedloop.tasks.base import Finding, Task
-
-NAMED = 10  # offending examples that a finding names
-Strings = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -78,13 +75,16 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
     ]
     if len(examples):
         contents = task.fingerprints(examples)
+        feedback = list(filter(is_feedback, dict.fromkeys(parts.tolist())))
+        official = {part: classes for part, classes in counts.items() if not is_feedback(part)}
         findings += [
-            _occurring(counts, params),
-            _balance(counts, params),
-            _duplicates(ids, parts, contents, params),
-            _leaks(ids, parts, contents, params),
-            _conflicts(ids, labels, contents, params),
+            _occurring(official, params),
+            _balance(official, params),
+            duplicates(ids, parts, contents, params),
+            leaks(ids, parts, contents, params),
+            conflicts(ids, labels, contents, params),
             *task.examine(examples, params),
+            *([news(ids, parts, contents, feedback)] if feedback else []),
         ]
     return ValidationResult(tuple(findings), counts)
 
@@ -128,14 +128,14 @@ def _counts(parts: Strings, labels: Strings, params: Params) -> dict[str, dict[s
 
 
 def _distinct_ids(ids: Strings) -> Finding:
-    repeated = _repetitions(ids)
+    repeated = repetitions(ids)
     return Finding(
-        "ids", not len(repeated), f"{len(repeated)} of {len(ids)} are repeated", "distinct ids", _named(ids[repeated])
+        "ids", not len(repeated), f"{len(repeated)} of {len(ids)} are repeated", "distinct ids", named(ids[repeated])
     )
 
 
 def _enough(counts: dict[str, dict[str, int]], params: Params) -> Finding:
-    total = sum(sum(classes.values()) for classes in counts.values())
+    total = sum(sum(classes.values()) for part, classes in counts.items() if not is_feedback(part))
     needed = params.validation.min_examples
     return Finding("examples", total >= needed, f"{total} in all", f"at least {needed} (validation.min_examples)")
 
@@ -157,12 +157,15 @@ def _known_labels(ids: Strings, labels: Strings, params: Params) -> Finding:
         found=found,
         allowed=f"{_listed(params.task.classes)} (task.classes); others at most a share of {limit} "
         "(validation.max_unknown_label_share)",
-        examples=_named(ids[unknown]),
+        examples=named(ids[unknown]),
     )
 
 
 def _occurring(counts: dict[str, dict[str, int]], params: Params) -> Finding:
-    """Every class often enough where the training split comes from, and at least once in an official test part."""
+    """Every class often enough where the training split comes from, and at least once in an official test part.
+
+    `counts` are of the official parts: what feedback adds is as it comes.
+    """
     needed = params.validation.min_examples_per_class
     rare = []
     for part, classes in counts.items():
@@ -176,7 +179,7 @@ def _occurring(counts: dict[str, dict[str, int]], params: Params) -> Finding:
     return Finding(
         check="examples of each class",
         passed=not rare,
-        found=f"too few: {'; '.join(rare)}" if rare else f"at least {lowest} in every part",
+        found=f"too few: {'; '.join(rare)}" if rare else f"at least {lowest} in every official part",
         allowed=f"at least {needed} (validation.min_examples_per_class), 1 in an official test part",
     )
 
@@ -193,67 +196,8 @@ def _balance(counts: dict[str, dict[str, int]], params: Params) -> Finding:
         check="class balance",
         passed=all(ratio <= limit for ratio in ratios.values()),
         found=f"most frequent class over the rarest: {found}",
-        allowed=f"at most {limit:g} in each part (validation.max_class_ratio)",
+        allowed=f"at most {limit:g} in each official part (validation.max_class_ratio)",
     )
-
-
-def _duplicates(ids: Strings, parts: Strings, contents: NDArray[np.uint64], params: Params) -> Finding:
-    limit = params.validation.max_duplicate_share
-    found, offenders, passed = [], [], True
-    for part in sorted(set(parts.tolist())):
-        rows = np.flatnonzero(parts == part)
-        copies = rows[_repetitions(contents[rows])]
-        passed &= len(copies) <= limit * len(rows)
-        found.append(f"{part}: {len(copies)} of {len(rows)}")
-        offenders += ids[copies].tolist()
-    return Finding(
-        check="duplicates",
-        passed=passed,
-        found=f"further copies of an example, {', '.join(found)}",
-        allowed=f"a share of at most {limit} of each part (validation.max_duplicate_share)",
-        examples=_named(offenders),
-    )
-
-
-def _leaks(ids: Strings, parts: Strings, contents: NDArray[np.uint64], params: Params) -> Finding:
-    limit = params.validation.max_leaked_share
-    official = parts == "test"
-    leaked = official & np.isin(contents, contents[~official])
-    return Finding(
-        check="leaks",
-        passed=bool(leaked.sum() <= limit * official.sum()),
-        found=f"{leaked.sum()} of {official.sum()} test examples stand in another part as well"
-        if official.any()
-        else "no official test part",
-        allowed=f"a share of at most {limit} (validation.max_leaked_share)",
-        examples=_named(ids[leaked]),
-    )
-
-
-def _conflicts(ids: Strings, labels: Strings, contents: NDArray[np.uint64], params: Params) -> Finding:
-    limit = params.validation.max_conflicting_share
-    _, group = np.unique(contents, return_inverse=True)
-    _, name = np.unique(labels, return_inverse=True)
-    pairs = np.unique(np.stack([group, name], axis=1), axis=0)  # distinct (content, label)
-    conflicting = np.bincount(pairs[:, 0])[group] > 1
-    order = np.argsort(group[conflicting], kind="stable")  # copies side by side
-    return Finding(
-        check="conflicting labels",
-        passed=bool(conflicting.sum() <= limit * len(ids)),
-        found=f"{conflicting.sum()} of {len(ids)} examples have copies with another label",
-        allowed=f"a share of at most {limit} (validation.max_conflicting_share)",
-        examples=_named(ids[conflicting][order]),
-    )
-
-
-def _repetitions(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Indices of all occurrences of a value but its first, in order."""
-    _, first = np.unique(values, return_index=True)
-    return np.setdiff1d(np.arange(len(values)), first)
-
-
-def _named(ids: Iterable[str]) -> tuple[str, ...]:
-    return tuple(str(name) for name, _ in zip(ids, range(NAMED), strict=False))
 
 
 def _listed(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""A source -> the raw files of a task, and the manifest that says where each came from."""
+"""A source and the listed partitions -> the raw files of a task, and the manifest: where each came from."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from closedloop.config import Params, RemoteFile, Source
+from closedloop.data.partitions import LISTED, Partition, built_file, read_list, supply, write_list
 from closedloop.errors import DataError, SourceError
 from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
@@ -22,24 +23,26 @@ Entry = dict[str, Any]
 
 
 def acquire(params: Params, paths: Paths) -> list[Entry]:
-    """Make data/<task>/raw hold exactly the files of the source; write and return the manifest, one entry a file.
+    """Make data/<task>/raw hold exactly the files of the source, and the partitions of labelled feedback that are
+    listed; write and return the manifest, one entry a file.
 
     A file that is there with the right checksum is kept. Raises SourceError when a file cannot be had as configured,
     or another run is at work on the same task.
     """
-    source = params.source
+    source, partitions = params.source, read_list(paths.partitions)
     with _alone(paths):
-        _sweep(paths.raw, _names(source))
+        _sweep(paths.raw, _names(source) | _partition_names(partitions))
         manifest = paths.report("manifest.json")
         if source.kind == "embedded":
             entries = _embedded(source, paths.raw)
-            write_json(manifest, entries)
-            return entries
-        known = _read_manifest(manifest)
-        for file in source.files:
-            known[file.name] = _kept(file, source, paths.raw, known) or _fetched(file, source, paths.raw)
-            write_json(manifest, list(known.values()))  # a run killed later still knows where this one came from
-        entries = [known[file.name] for file in source.files]
+        else:
+            known = _read_manifest(manifest)
+            for file in source.files:
+                known[file.name] = _kept(file, source, paths.raw, known) or _fetched(file, source, paths.raw)
+                write_json(manifest, list(known.values()))  # a run killed later still knows where this one came from
+            entries = [known[file.name] for file in source.files]
+        entries += [_supplied(partition, source, paths) for partition in partitions]
+        write_list(paths.raw / LISTED, partitions)
         write_json(manifest, entries)
         return entries
 
@@ -48,6 +51,24 @@ def _names(source: Source) -> set[str]:
     if source.kind == "embedded":
         return {name for part in source.parts for name in (part.images, part.labels)}
     return {file.name for file in source.files}
+
+
+def _partition_names(partitions: list[Partition]) -> set[str]:
+    return {partition.file_name for partition in partitions} | ({LISTED} if partitions else set())
+
+
+def _supplied(partition: Partition, source: Source, paths: Paths) -> Entry:
+    file = supply(paths, partition)
+    if file is None:
+        raise SourceError(
+            f"{paths.partitions} lists the partition {partition.sha256}, and neither {paths.raw / partition.file_name} "
+            f"nor {built_file(paths, partition)} holds it. Fetch it from where DVC keeps it: `dvc pull {paths.raw}`. "
+            "Where that has it no more, take its entry out of the list and build from the prediction log again: "
+            "`make retrain`"
+        )
+    origin = f"labelled predictions of version {', '.join(map(str, partition.versions))}, {partition.source}"
+    entry = _entry(file, source, paths.partitions.relative_to(paths.root).as_posix(), origin, partition.sha256)
+    return entry | {"retrieved_at": partition.last}  # the same on every machine, as the manifest is kept in git
 
 
 def _embedded(source: Source, raw: Path) -> list[Entry]:
