@@ -13,7 +13,7 @@ from closedloop.prediction_log.clock import HOUR, MINUTE, SECOND, to_text
 from closedloop.prediction_log.schema import LABELS, PREDICTIONS, REQUESTS
 from closedloop.prediction_log.store import translated
 
-BATCH = 2000  # rows in memory as Python objects
+BATCH = 5000  # rows in memory as Python objects
 SETTLED = SECOND  # after this long, what was answered before is committed
 
 TYPES = {
@@ -35,17 +35,20 @@ WINDOW = [name for name in TYPES if name != "revisions"]
 LABELLED = ["id", "time", "version", "role", "request", "prediction", "probabilities", "label", "revisions"]
 
 
+SCHEMA = pa.schema([(name, TYPES[name]) for name in WINDOW])
+
+
 def window(engine: Engine, task: str, start: int, end: int, version: int | None = None) -> pa.Table:
     """The predictions of [start, end) that were returned to somebody, ordered by time and id; of one version if given.
 
     Raises LogError.
     """
-    return pa.Table.from_batches(batches(engine, task, start, end, version), _schema(WINDOW))
+    return pa.Table.from_batches(batches(engine, task, start, end, version), SCHEMA)
 
 
 def batches(engine: Engine, task: str, start: int, end: int, version: int | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of `window` in parts that fit into memory."""
-    wanted = [*_within(task, start, end)]
+    wanted = [*within(task, start, end)]
     if version is not None:
         wanted.append(PREDICTIONS.c.version == version)
     return _stream(engine, _joined(WINDOW, outer=True).where(*wanted), WINDOW)
@@ -64,7 +67,7 @@ def labelled(engine: Engine, task: str, unused_only: bool = True) -> pa.Table:
 
 def last_version(engine: Engine, task: str, start: int, end: int) -> int | None:
     """The version that answered last in [start, end); None where nobody asked."""
-    newest = select(PREDICTIONS.c.version).where(*_within(task, start, end))
+    newest = select(PREDICTIONS.c.version).where(*within(task, start, end))
     return _one(engine, newest.order_by(PREDICTIONS.c.time.desc(), PREDICTIONS.c.id.desc()).limit(1))
 
 
@@ -99,7 +102,7 @@ def next_bounds(engine: Engine, task: str, traffic: Traffic, now: int) -> tuple[
         if end == start:
             due = to_text(start + span + SETTLED)
             return f"traffic.hours asks for windows of {traffic.hours:g} hours: the next one is complete at {due}"
-    found = _one(engine, select(func.count()).select_from(PREDICTIONS).where(*_within(task, start, end))) or 0
+    found = _one(engine, select(func.count()).select_from(PREDICTIONS).where(*within(task, start, end))) or 0
     if found < needed:
         return (
             f"{found} unchecked predictions of {task} between {to_text(start)} and {to_text(end)}, "
@@ -108,7 +111,8 @@ def next_bounds(engine: Engine, task: str, traffic: Traffic, now: int) -> tuple[
     return start, end
 
 
-def _within(task: str, start: int, end: int) -> tuple[ColumnElement[bool], ...]:
+def within(task: str, start: int, end: int) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of a window [start, end)."""
     return PREDICTIONS.c.task == task, PREDICTIONS.c.time >= start, PREDICTIONS.c.time < end
 
 
