@@ -1,0 +1,1 @@
+"""Retraining: the decision, the new data, the attempt and its record."""
