@@ -12,7 +12,6 @@ from closedloop.prediction_log.clock import to_text
 from closedloop.prediction_log.store import log_uri, open_log
 from closedloop.registry.store import sqlite_file
 from closedloop.snapshot import Snapshot, committed, working_tree
-from closedloop.sources.transport import public
 
 LOWER_IS_BETTER = ("log_loss", "calibration_error")
 SHOWN = 30  # rows of a list; a pull request's body holds 65,536 characters
@@ -119,9 +118,8 @@ def _parameters(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, str) and "://" in value:
-        return public(value)
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return re.sub(r"://[^/@\s]*@", "://", text)  # no user name, no password
 
 
 def _data(before: Snapshot, after: Snapshot, new: list[dict[str, Any]]) -> str:
@@ -184,7 +182,8 @@ def _listed(lines: list[str], more: str = "- and {} more") -> str:
 def plain(text: str) -> str:
     """One line of text without meaning in Markdown or HTML; it mentions nobody and refers to no issue."""
     line = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([@#])(?=\w)", r"\1<!-- -->", re.sub(r"([\\`*_\[\]|~])", r"\\\1", line))
+    line = re.sub(r"([\\`*_\[\]|~]|^[#+-])", r"\\\1", line)
+    return re.sub(r"([@#])(?=\w)", r"\1<!-- -->", line)
 
 
 def code(text: str) -> str:
