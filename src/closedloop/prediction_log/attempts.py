@@ -73,8 +73,8 @@ def begin(engine: Engine, task: str, trigger: str, reasons: list[str], champion:
     return str(row["id"])
 
 
-def finish(engine: Engine, attempt: str, outcome: str, **columns: Any) -> None:
-    """Record how an attempt ended, with any other columns of the table; data and verdict are given as they are.
+def note(engine: Engine, attempt: str, **columns: Any) -> None:
+    """Record what has become known of an attempt that goes on; data and verdict are given as they are.
 
     Raises LogError when there is no such attempt, or the log fails.
     """
@@ -82,11 +82,15 @@ def finish(engine: Engine, attempt: str, outcome: str, **columns: Any) -> None:
         name: json.dumps(value, ensure_ascii=False) if name in JSON_COLUMNS and value is not None else value
         for name, value in columns.items()
     }
-    statement = update(ATTEMPTS).where(ATTEMPTS.c.id == attempt)
     with translated(str(engine.url)), engine.begin() as connection:
-        found = connection.execute(statement.values(outcome=outcome, ended=now(), **values)).rowcount
+        found = connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.id == attempt).values(**values)).rowcount
     if not found:
         raise LogError(f"the prediction log holds no attempt {attempt}: was the log replaced meanwhile?")
+
+
+def finish(engine: Engine, attempt: str, outcome: str, **columns: Any) -> None:
+    """Record how an attempt ended, with any other columns of the table, as `note` does."""
+    note(engine, attempt, outcome=outcome, ended=now(), **columns)
 
 
 def recent(engine: Engine, task: str, limit: int) -> list[Attempt]:
