@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from closedloop.errors import DataError
@@ -86,6 +86,13 @@ def _store(connection: Connection, task: str, labels: dict[str, str], outcome: L
     outcome.accepted += len(changed) - revised
     outcome.unchanged += len(before) - len(changed)
     return labels.keys() - before.keys()
+
+
+def count_unused(engine: Engine, task: str) -> int:
+    """How many labels no partition holds yet, and none was put into quarantine. Raises LogError."""
+    unused = select(func.count()).select_from(LABELS).where(LABELS.c.task == task, LABELS.c.partition.is_(None))
+    with translated(str(engine.url)), engine.connect() as connection:
+        return int(connection.execute(unused).scalar_one())
 
 
 def load_file(engine: Engine, task: str, path: Path, classes: Sequence[str]) -> LabelOutcome:
