@@ -13,7 +13,7 @@ from closedloop.prediction_log.writer import LogWriter, ShadowAnswer
 from closedloop.serving.deployment import Loaded
 
 LOG = logging.getLogger(__name__)
-WAITING = 256  # requests that may wait for their shadow answers
+WAITING = 256  # predictions that may wait for their shadow answers, beyond those of one request
 
 
 def choose(champion: Loaded, challenger: Loaded | None, serving: Serving, prediction_id: str) -> tuple[Loaded, str]:
@@ -48,31 +48,29 @@ class Shadow:
         self.dropped = 0  # predictions without a shadow answer, because too many waited
         self.failed = 0  # or because the challenger could not answer
         self._writer = writer
-        self._queue: queue.Queue[_Request | None] = queue.Queue(WAITING)
+        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._lock = threading.Lock()  # of the number that waits
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
         self._thread.start()
 
     def submit(self, challenger: Loaded, ids: list[str], records: list[dict[str, Any]]) -> bool:
         """Take a request to be answered some time; `ids` are of its predictions. False when it is dropped."""
-        try:
-            if not self._closed:
-                self._queue.put_nowait(_Request(challenger, ids, records))
-                return True
-        except queue.Full:
-            pass
-        self.dropped += len(ids)
-        return False
+        with self._lock:
+            if self._closed or self._waiting >= WAITING:
+                self.dropped += len(ids)
+                return False
+            self._waiting += len(ids)
+        self._queue.put(_Request(challenger, ids, records))
+        return True
 
     def close(self, timeout: float = 5.0) -> None:
         """Answer what waits, as far as the seconds suffice; to be called before the writer is closed."""
-        self._closed = True
-        deadline = time.monotonic() + timeout
-        try:
-            self._queue.put(None, timeout=timeout)
-        except queue.Full:
-            return
-        self._thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            self._closed = True
+        self._queue.put(None)
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         while (request := self._queue.get()) is not None:
@@ -82,6 +80,9 @@ class Shadow:
                 if self.failed == 0:  # the others are counted: a line for each would flood the log
                     LOG.warning("version %d failed in shadow: %s", request.challenger.version, type(error).__name__)
                 self.failed += len(request.ids)
+            finally:
+                with self._lock:
+                    self._waiting -= len(request.ids)
 
     def _answer(self, request: _Request) -> None:
         started = time.perf_counter()
