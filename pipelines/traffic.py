@@ -1,4 +1,6 @@
-"""traffic: a window of production examples, shifted where asked, through the champion as loaded from the registry."""
+"""traffic: the window to judge: production examples through the champion, shifted where asked, or out of the log."""
+
+from typing import Any
 
 from closedloop.config import Params
 from closedloop.errors import RegistryError
@@ -9,6 +11,21 @@ from closedloop.stage import stage
 
 @stage
 def main(params: Params, paths: Paths) -> None:
+    from closedloop.monitoring.wording import left_out_in_words, rows_in_words
+
+    facts = _from_log(params, paths) if params.traffic.source == "log" else _from_examples(params, paths)
+    left_out = left_out_in_words(facts)
+    print(f"{rows_in_words(facts)}, version {facts['version']}" + (f"; {left_out}" if left_out else ""))
+
+
+def _from_log(params: Params, paths: Paths) -> dict[str, Any]:
+    from closedloop.monitoring.log_window import collect
+    from closedloop.prediction_log.store import open_log
+
+    return collect(params, paths, open_log(params))
+
+
+def _from_examples(params: Params, paths: Paths) -> dict[str, Any]:
     from closedloop.monitoring.traffic import send
     from closedloop.registry.aliases import load_champion
 
@@ -18,11 +35,9 @@ def main(params: Params, paths: Paths) -> None:
             f"no model of {params.task.name} is deployed, as the gate refused the first one: {receipt['reasons'][0]}. "
             f"Train a better one, lower that bound, or decide yourself: make promote VERSION={receipt['version']}"
         )
-    champion = load_champion(params)
+    champion, config = load_champion(params), params.traffic
     window = send(params, paths, champion)
-    config = params.traffic
-    shifted = "as they are" if config.scenario == "none" else f"shifted by {config.scenario} {config.severity}"
-    print(f"{len(window):,} production examples, {shifted}, through version {champion.version}")
+    return {"rows": len(window), "version": champion.version, "scenario": config.scenario, "severity": config.severity}
 
 
 if __name__ == "__main__":

@@ -46,16 +46,18 @@ def exclusive() -> Iterator[None]:
         ) from None
 
 
-def reproduce(params: Path, stages: Sequence[str] = ()) -> None:
+def reproduce(params: Path, stages: Sequence[str] = (), *, alone: bool = False) -> None:
     """Bring the named stages and all before them up to date, every stage without names; the caller holds the folder.
 
+    `alone`: run the named ones whether or not anything has changed, and none before them.
     Raises ConfigError when params.yaml is stale or wrong, StageError when a stage fails.
     """
     check_current(params)
     allow_missing_git()
     FAILURE.unlink(missing_ok=True)
     task, _ = current(params)
-    if dvc("repro", *(f"{stage}@{task}" for stage in stages)) == 0:
+    options = ("--single-item", "--force") if alone else ()
+    if dvc("repro", *options, *(f"{stage}@{task}" for stage in stages)) == 0:
         return
     failure = noted_failure()
     if failure and failure.exit_code == ConfigError.exit_code:

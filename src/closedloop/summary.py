@@ -5,6 +5,7 @@ from typing import Any
 from closedloop.config import Params
 from closedloop.errors import DataError
 from closedloop.files import read_json
+from closedloop.monitoring.wording import rows_in_words
 from closedloop.paths import Paths
 
 
@@ -49,12 +50,10 @@ def _model(params: Params, report: dict[str, Any]) -> str:
 
 
 def _drift(report: dict[str, Any]) -> str:
-    window = report["window"]
-    shifted = "" if window["scenario"] == "none" else f" shifted by {window['scenario']} {window['severity']}"
     accuracy = report.get("accuracy")
     seen = f", accuracy there {_percent(accuracy)}" if accuracy else ""
     why = f": {report['reasons'][0]}" if report["reasons"] else ""
-    return f"{report['verdict'].replace('_', ' ')} on {window['rows']:,} production examples{shifted}{seen}{why}"
+    return f"{report['verdict'].replace('_', ' ')} on {rows_in_words(report['window'])}{seen}{why}"
 
 
 def _percent(interval: dict[str, float]) -> str:

@@ -12,11 +12,13 @@ from closedloop.data.examples import ID, LABEL
 from closedloop.errors import DataError
 from closedloop.evaluation.intervals import wilson
 from closedloop.evaluation.profile import PREDICTION, VERSION
+from closedloop.monitoring.service import LATENCY, TIME
 from closedloop.monitoring.two_sample import CATEGORY, NUMBER, distance, present, rise
 
 METHODS = {NUMBER: "Kolmogorov-Smirnov", CATEGORY: "chi-square of homogeneity"}
 EFFECTS = {NUMBER: "KS distance", CATEGORY: "Cramer's V"}
 SHOWN = 3  # columns or categories that a reason names
+NOT_JUDGED = (ID, LABEL, VERSION, TIME, LATENCY)  # columns that say who, when and how fast, not what
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def _kinds(frame: pd.DataFrame, where: str) -> dict[str, str]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(f"the {where} has columns of the same name: {', '.join(repeated)}")
-    return {name: _kind(frame[name], where) for name in names if name not in (ID, LABEL, VERSION)}
+    return {name: _kind(frame[name], where) for name in names if name not in NOT_JUDGED}
 
 
 def _kind(column: pd.Series, where: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from closedloop.files import atomic
+from closedloop.monitoring.wording import rows_in_words
 
 DRIFTED, QUIET, BOUND = "#c0392b", "#9fb3c8", "#333333"
 
@@ -40,10 +41,9 @@ def draw(report: dict[str, Any], path: Path) -> None:
     axes.set_xlabel("effect size (numbers: Kolmogorov-Smirnov distance; categories: Cramer's V)", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", fontsize=8, frameon=False)
-    window = report["window"]
-    shifted = "" if window["scenario"] == "none" else f", shifted on purpose: {window['scenario']} {window['severity']}"
     axes.set_title(
-        f"{report['verdict'].replace('_', ' ')}: {window['rows']:,} rows against {report['reference_rows']:,}{shifted}",
+        f"{report['verdict'].replace('_', ' ')}: {rows_in_words(report['window'])}\n"
+        f"against {report['reference_rows']:,} of the reference",
         loc="left",
         fontsize=11,
     )

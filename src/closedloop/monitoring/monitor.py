@@ -12,9 +12,10 @@ from closedloop.config import Params
 from closedloop.data.examples import ID
 from closedloop.evaluation.profile import VERSION
 from closedloop.files import write_json, write_text
-from closedloop.monitoring import drift, evidently_report, figure
+from closedloop.monitoring import drift, evidently_report, figure, service
 from closedloop.monitoring.performance import estimate_accuracy
-from closedloop.monitoring.traffic import read_profile
+from closedloop.monitoring.traffic import read_facts, read_profile
+from closedloop.monitoring.wording import left_out_in_words, rows_in_words
 from closedloop.paths import Paths
 
 COLOURS = {"clean": "#1e7d34", "drift": "#c0392b", "too_few_rows": "#8a6d00"}
@@ -29,7 +30,17 @@ def check(params: Params, paths: Paths) -> dict[str, Any]:
     found = evidently_report.compare(reference, window, params.monitor)
     estimate = estimate_accuracy(reference, window, params.monitor)
     judged = drift.judge(reference, window, found.p_values, estimate, params.monitor)
-    report = {"verdict": judged["verdict"], "reasons": judged["reasons"], "window": _window(params, window), **judged}
+    judged["drifted"] = judged["verdict"] == "drift"
+    facts = read_facts(paths.traffic)
+    if facts:
+        requests = {int(status): count for status, count in facts["requests"].items()}
+        judged = with_service(judged, service.judge_service(window[service.LATENCY], requests, params.monitor))
+    report = {
+        "verdict": judged["verdict"],
+        "reasons": judged["reasons"],
+        "window": _window(params, window, facts),
+        **judged,
+    }
     figure.draw(report, paths.report("drift.png"))
     write_text(paths.report("drift.html"), page(report, paths.report("drift.png").read_bytes(), found.html))
     columns = pd.DataFrame(report["columns"], columns=["name", "effect", "min_effect", "drifted"])
@@ -44,17 +55,28 @@ def artifacts(paths: Paths) -> list[Path]:
     return [paths.report(name) for name in ("drift.json", "drift.html", "drift.png")]
 
 
-def _window(params: Params, window: pd.DataFrame) -> dict[str, Any]:
+def with_service(judged: dict[str, Any], served: dict[str, Any]) -> dict[str, Any]:
+    """The verdict with what is said of the server: its alarms count also where the rows are too few to judge.
+
+    `drifted` goes on to say whether the model itself gave a reason: to retrain it mends no slow or failing server.
+    """
+    alarms = service.reasons(served)
+    verdict = "drift" if alarms else judged["verdict"]
+    return {**judged, "verdict": verdict, "reasons": [*judged["reasons"], *alarms], "service": served}
+
+
+def _window(params: Params, window: pd.DataFrame, facts: dict[str, Any] | None) -> dict[str, Any]:
     config = params.traffic
-    return {
+    sample = {
         "rows": len(window),
-        "scenario": config.scenario,
-        "severity": 0 if config.scenario == "none" else config.severity,
-        "seed": config.seed,
         "first_id": str(window[ID].iloc[0]),
         "last_id": str(window[ID].iloc[-1]),
         "version": int(window[VERSION].iloc[0]),
     }
+    if facts:
+        return {**sample, "start": facts["start"], "end": facts["end"], "left_out": facts["left_out"]}
+    severity = 0 if config.scenario == "none" else config.severity
+    return {**sample, "scenario": config.scenario, "severity": severity, "seed": config.seed}
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:
@@ -72,21 +94,21 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
     for column in columns:
         if column["effect"] is not None:  # MLflow refuses names with other characters
             metrics["drift/effect/" + re.sub(r"[^\w .-]", "_", column["name"])] = column["effect"]
-    return metrics
+    return {**metrics, **service.figures(report["service"])} if "service" in report else metrics
 
 
 def headline(report: dict[str, Any]) -> str:
     """The verdict in two lines."""
     window, reasons = report["window"], report["reasons"]
-    shifted = "" if window["scenario"] == "none" else f", shifted by {window['scenario']} {window['severity']}"
     seen = [
         f"{name} {report[key]['value']:.3f} [{report[key]['low']:.3f}, {report[key]['high']:.3f}]"
         for key, name in (("accuracy", "accuracy"), ("estimated_accuracy", "estimated without labels"))
         if report[key]
     ]
-    what = f"{report['verdict'].replace('_', ' ')}: {window['rows']:,} examples{shifted}, version {window['version']}"
+    what = f"{report['verdict'].replace('_', ' ')}: {rows_in_words(window)}, version {window['version']}"
     why = "; ".join(reasons) or f"none of {len(report['columns'])} columns has moved"
-    return f"{', '.join([what, *seen])}\n{why}"
+    left_out = left_out_in_words(window)
+    return f"{', '.join([what, *seen])}\n{why}" + (f" ({left_out})" if left_out else "")
 
 
 def page(report: dict[str, Any], picture: bytes, evidently: str) -> str:

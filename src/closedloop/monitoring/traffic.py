@@ -1,12 +1,15 @@
-"""A window of traffic through the champion: production examples, shifted on purpose where the configuration says so."""
+"""A window of production examples through the champion, shifted on purpose where the configuration says so."""
 
+import json
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from closedloop.config import Params, Traffic
 from closedloop.data.examples import read_examples
@@ -63,6 +66,15 @@ def send(params: Params, paths: Paths, champion: Any) -> pd.DataFrame:
             test = read_examples(paths.examples("test"))
             observe(champion.predictor, champion.version, test, params).to_parquet(temporary, index=False)
     return window
+
+
+FACTS = b"closedloop.window"  # key of a Parquet file's metadata: facts about a window of the log besides its rows
+
+
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """What the log says about a window besides its rows; None for a window of production examples."""
+    content = (pq.read_schema(path).metadata or {}).get(FACTS)
+    return json.loads(content) if content else None
 
 
 def read_profile(path: Any) -> pd.DataFrame:

@@ -1,0 +1,18 @@
+"""A window in words, the same wherever one is named."""
+
+from typing import Any
+
+
+def rows_in_words(window: dict[str, Any]) -> str:
+    """Of what the window consists: production examples, shifted or not, or answers out of the log."""
+    if "start" in window:
+        return f"{window['rows']:,} answers from {window['start']} to {window['end']}"
+    shifted = "" if window["scenario"] == "none" else f" shifted by {window['scenario']} {window['severity']}"
+    return f"{window['rows']:,} production examples{shifted}"
+
+
+def left_out_in_words(window: dict[str, Any]) -> str:
+    """Which rows of the log the window leaves out, as other versions answered them; empty where there are none."""
+    left_out = window.get("left_out", {})
+    parts = [f"{rows:,} of version {version}" for version, rows in left_out.items()]
+    return f"{' and '.join(parts)} left out: one version is judged at a time" if parts else ""
