@@ -1,0 +1,60 @@
+"""Bodies of requests, read strictly: what another parser might understand differently is refused."""
+
+import json
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from closedloop.serving.refusal import Refusal
+
+JSON = "application/json"
+
+
+def content_type(request: Request, *allowed: str) -> str:
+    """The body's media type; raises Refusal for one that is not allowed, for other charsets and for compression."""
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    kind = kind.strip().lower()
+    if kind not in allowed:
+        raise Refusal(415, f"the content type must be {' or '.join(allowed)}", "header Content-Type")
+    charset = parameters.strip().lower().replace('"', "")
+    if charset.startswith("charset=") and charset not in ("charset=utf-8", "charset=utf8", "charset=us-ascii"):
+        raise Refusal(415, "the charset must be utf-8", "header Content-Type")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refusal(415, "a compressed body is not taken: send it as it is", "header Content-Encoding")
+    return kind
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON object, without NaN and Infinity; see refuse_repeated_keys.
+
+    Raises Refusal that says where it is not JSON.
+    """
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}" if body else "it is empty"
+        raise Refusal(400, f"the body is not JSON in UTF-8: {place}", "body") from None
+    if not isinstance(content, dict):
+        raise Refusal(422, "the body must be a JSON object", "body")
+    return content
+
+
+def refuse_repeated_keys(body: bytes, keys: int) -> None:
+    """Raise Refusal when an object names a key twice; `keys` is how many the parsed body holds in all.
+
+    As each key is followed by a colon, a body with no more colons than keys repeats none: no second parse is needed.
+    """
+    if body.count(b":") == keys:
+        return
+    try:
+        json.loads(body, object_pairs_hook=_unique)
+    except (RecursionError, ValueError):
+        raise Refusal(400, "the body nests too deeply or holds numbers that are too large", "body") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise Refusal(400, "the body names a key twice in one object", "body")
+    return content

@@ -1,0 +1,181 @@
+"""The route /predict: from the bytes of a request to an answer that is in the log."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from closedloop.config import Params
+from closedloop.errors import LogError
+from closedloop.prediction_log.clock import now
+from closedloop.prediction_log.ids import new_id
+from closedloop.prediction_log.writer import Answer, LogWriter
+from closedloop.serving import events
+from closedloop.serving.auth import PREDICT, Keys
+from closedloop.serving.bodies import JSON, content_type, parse_object, refuse_repeated_keys
+from closedloop.serving.deployment import Deployment, Loaded
+from closedloop.serving.limits import trace_of
+from closedloop.serving.metrics import Metrics
+from closedloop.serving.recording import Recording
+from closedloop.serving.refusal import Refusal, busy
+from closedloop.serving.routing import Shadow, choose
+from closedloop.tasks.base import BadRecord
+
+EXAMPLES = "examples"
+INLINE_EXAMPLES, INLINE_BYTES = 4, 32_768  # more than this is worth the way to another thread
+Records = list[dict[str, Any]]
+
+
+class Predictions:
+    """Answers requests with the deployed versions."""
+
+    def __init__(
+        self,
+        *,
+        params: Params,
+        deployment: Deployment,
+        writer: LogWriter,
+        keys: Keys,
+        metrics: Metrics,
+        recording: Recording,
+    ) -> None:
+        self._params, self._deployment, self._writer = params, deployment, writer
+        self._keys, self._metrics, self._recording = keys, metrics, recording
+        self._pool = ThreadPoolExecutor(2, "predict")
+        self._shadow = Shadow(writer)
+        self.failed_at, self.failure = float("-inf"), ""  # when the log failed last (monotonic), and why
+
+    @property
+    def shadows_dropped(self) -> int:
+        """Predictions that the challenger has not answered for the log."""
+        return self._shadow.dropped + self._shadow.failed
+
+    async def predict(self, request: Request) -> Response:
+        """Answer one example or many; the answer is given once it is in the log.
+
+        Raises Refusal for whatever is wrong with the request, and when there is no model or no log.
+        """
+        self._keys.check(request, PREDICT)
+        content_type(request, JSON)
+        body = await request.body()
+        began = time.perf_counter()
+        records, many = read_records(body, self._params.serving.max_batch)
+        champion = self._deployment.champion
+        if champion is None:
+            raise busy("no model is loaded; /readyz says why", seconds=5)
+        challenger = self._deployment.challenger
+        ids = [new_id() for _ in records]
+        loaded, role = choose(champion, challenger, self._params.serving, ids[0])
+        trace = trace_of(request.scope)
+        trace.version, trace.examples = loaded.version, len(records)
+        rows, described = await self._answer(loaded, records, len(body), many)
+        answers = self._as_logged(ids, records, rows, described, loaded=loaded, role=role, began=began)
+        await self._log(answers)
+        self._metrics.predictions(loaded.version, role, answers)
+        if challenger is not None and self._params.serving.challenger == "shadow":
+            self._shadow.submit(challenger, ids, records)
+        shown = [_shown(answer, loaded.predictor.classes) for answer in answers]
+        return Response(orjson.dumps({"predictions": shown} if many else shown[0]), media_type=JSON)
+
+    async def _answer(
+        self, loaded: Loaded, records: Records, size: int, many: bool
+    ) -> tuple[list[list[float]], list[str] | None]:
+        """The probabilities of each example and, where requests are not kept, how it looked."""
+
+        def work() -> tuple[list[list[float]], list[str] | None]:
+            rows: list[list[float]] = loaded.predictor.predict(records).tolist()
+            return rows, self._recording.descriptors(loaded.predictor.preprocessor, records)
+
+        try:
+            if self._recording.keeps and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
+                return work()
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except BadRecord as error:
+            raise Refusal(422, error.reason, _field(error, many)) from None
+
+    def _as_logged(
+        self,
+        ids: list[str],
+        records: Records,
+        rows: list[list[float]],
+        described: list[str] | None,
+        *,
+        loaded: Loaded,
+        role: str,
+        began: float,
+    ) -> list[Answer]:
+        name, classes, kept = self._params.task.name, loaded.predictor.classes, self._recording.kept
+        moment, took = now(), (time.perf_counter() - began) * 1000  # ms
+        answers = []
+        for place, row in enumerate(rows):
+            best = max(row)
+            answers.append(
+                Answer(
+                    id=ids[place],
+                    time=moment,
+                    task=name,
+                    version=loaded.version,
+                    role=role,
+                    request=kept(records[place]),
+                    prediction=classes[row.index(best)],
+                    confidence=best,
+                    probabilities=row,
+                    latency_ms=took,
+                    descriptors=described[place] if described else None,
+                )
+            )
+        return answers
+
+    async def _log(self, answers: list[Answer]) -> None:
+        try:
+            await self._writer.write(answers)
+        except LogError as error:
+            self.failed_at, self.failure = time.monotonic(), str(error)
+            events.emit("error", "log", message=str(error))
+            raise busy(
+                "the prediction could not be logged and is therefore not given; nothing is wrong with the request", 5
+            ) from None
+
+    def close(self, timeout: float) -> None:
+        """Let the challenger answer what waits; to be called before the writer is closed."""
+        self._shadow.close(timeout)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_records(body: bytes, most: int) -> tuple[Records, bool]:
+    """The examples in a body, and whether it is the form for many.
+
+    Raises Refusal for what is no JSON object, repeats a key, or holds no examples or too many of them.
+    """
+    content = parse_object(body)
+    many = EXAMPLES in content
+    records = content[EXAMPLES] if many else [content]
+    if many:
+        if len(content) > 1:
+            raise Refusal(422, f"{EXAMPLES!r} stands alone", "body")
+        if not isinstance(records, list) or not records:
+            raise Refusal(422, "expected a list of at least one example", EXAMPLES)
+        if len(records) > most:
+            raise Refusal(422, f"{len(records)} examples, at most {most} are taken at once", EXAMPLES)
+    refuse_repeated_keys(body, many + sum(len(record) for record in records if isinstance(record, dict)))
+    return records, many
+
+
+def _field(error: BadRecord, many: bool) -> str:
+    if not many:
+        return error.field or "body"
+    return f"{EXAMPLES}[{error.row}]" + (f".{error.field}" if error.field else "")
+
+
+def _shown(answer: Answer, classes: list[str]) -> dict[str, Any]:
+    return {
+        "id": answer.id,
+        "version": answer.version,
+        "class": answer.prediction,
+        "confidence": answer.confidence,
+        "probabilities": dict(zip(classes, answer.probabilities, strict=True)),
+    }
