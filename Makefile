@@ -11,7 +11,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 TASK_OPTION = $(if $(TASK),--task $(TASK))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run params monitor summary plots models promote rollback ui serve feedback challenge judge retrain history drill \
+.PHONY: help setup run params monitor summary plots models promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
 	export prune restore publish report test test-slow test-gpu lint format bench bench-drift bench-serving bench-drill soak \
 	clean distclean lock
 
@@ -60,6 +60,9 @@ feedback: $(STAMP)  ## read true labels from a file with the columns id,label   
 
 challenge: $(STAMP)  ## let a version run in shadow or canary (serving.challenger)   VERSION=
 	@$(if $(VERSION),,$(error VERSION is missing: make challenge VERSION=2; make models lists the versions))$(BIN)/closedloop challenge $(VERSION)
+
+unchallenge: $(STAMP)  ## take the challenger off the live traffic
+	@$(BIN)/closedloop unchallenge
 
 judge: $(STAMP)  ## the challenger against the champion on labelled live traffic
 	@$(BIN)/closedloop judge

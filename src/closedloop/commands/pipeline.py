@@ -35,14 +35,18 @@ def run(options: Options) -> None:
 
 def monitor(options: Options) -> None:
     from closedloop.config import load
-    from closedloop.files import read_json
+    from closedloop.monitoring.run import check
     from closedloop.paths import Paths
 
-    run(options)
-    report = Paths(load(PARAMS).task.name).report("drift.json")
-    verdict = read_json(report)
-    if verdict["verdict"] == "drift":
-        raise DriftFound(f"drift: {'; '.join(verdict['reasons'])}. See {report.with_suffix('.html')}")
+    report = check(PARAMS, options.task, options.overrides)
+    if isinstance(report, str):
+        print(report)
+        return
+    if load(PARAMS).traffic.source == "examples":
+        summary(options)
+    if report["verdict"] == "drift":
+        page = Paths(load(PARAMS).task.name).report("drift.html")
+        raise DriftFound(f"drift: {'; '.join(report['reasons'])}. See {page}")
 
 
 def summary(_options: Options) -> None:

@@ -1,6 +1,7 @@
 """The model in production: the server, its log, the labels that come back, retraining, and the drill."""
 
 import argparse
+from pathlib import Path
 from typing import get_args
 
 from closedloop.commands import PARAMS, Command, Options, Parser
@@ -16,10 +17,59 @@ def serve(options: Options) -> int:
     return run_server(params, options.host, options.port or params.serving.port, options.workers)
 
 
+def key(_options: Options) -> None:
+    from closedloop.serving.auth import new_key
+
+    secret, digest = new_key()
+    print(f"key     {secret}   (for the client; it is shown once)\ndigest  {digest}   (for the server)")
+    print("put the digest into CLOSEDLOOP_PREDICT_KEYS or CLOSEDLOOP_FEEDBACK_KEYS, separated by commas from others")
+
+
+def feedback(options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.errors import DataError
+    from closedloop.prediction_log.labels import load_file
+    from closedloop.prediction_log.store import open_log
+
+    params = load(PARAMS)
+    found = load_file(open_log(params), params.task.name, options.file, params.task.classes)
+    print(f"{found.accepted:,} new, {found.revised:,} revised, {found.unchanged:,} known already")
+    if found.unknown:
+        raise DataError(
+            f"{len(found.unknown):,} ids are not in the prediction log (first in row {found.unknown[0] + 1}); "
+            "the other labels are in"
+        )
+
+
+def export(options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.prediction_log import clock
+    from closedloop.prediction_log.export import export as write
+    from closedloop.prediction_log.store import open_log
+
+    params = load(PARAMS)
+    start, end = (clock.to_micros(text) for text in (options.start, options.end))
+    rows = write(open_log(params), params.task.name, start, end, options.file)
+    print(f"{rows:,} predictions of {params.task.name} in {options.file}")
+
+
+def prune(_options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.prediction_log import clock
+    from closedloop.prediction_log.retention import prune as forget
+    from closedloop.prediction_log.store import open_log
+
+    params = load(PARAMS)
+    deleted = forget(open_log(params), params, clock.now())
+    print("deleted: " + ", ".join(f"{count:,} {table}" for table, count in deleted.items()))
+
+
 def retrain(options: Options) -> int:
     from closedloop.retraining.loop import retrain as run_loop
 
-    return run_loop(PARAMS, force=options.force)
+    result = run_loop(PARAMS, options.force)
+    print(result.text)
+    return result.exit_code
 
 
 def history(_options: Options) -> None:
@@ -58,6 +108,16 @@ def _force(parser: Parser) -> None:
     parser.add_argument("--force", action="store_true", help="by hand: without waiting for an alarm or a cool-down")
 
 
+def _file(parser: Parser) -> None:
+    parser.add_argument("file", type=Path)
+
+
+def _window(parser: Parser) -> None:
+    _file(parser)
+    parser.add_argument("--start", default="1970-01-01T00:00:00Z", help="UTC, e.g. 2026-11-23T00:00:00Z")
+    parser.add_argument("--end", default="9999-01-01T00:00:00Z")
+
+
 def _drill(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of training, splits and shift")
     parser.add_argument("--scenario", choices=[name for name in get_args(Scenario) if name != "none"])
@@ -66,6 +126,10 @@ def _drill(parser: Parser) -> None:
 
 COMMANDS = [
     Command("serve", "answer requests with the champion", serve, _serve),
+    Command("key", "make an API key and its digest", key),
+    Command("feedback", "read true labels from a CSV or JSON-lines file with id and label", feedback, _file),
+    Command("export", "write predictions with their labels to a Parquet file", export, _window),
+    Command("prune", "delete from the prediction log what is older than log.keep_days", prune),
     Command(
         "retrain", "retrain when there is a reason to; exit code 3 when drift stands and labels lack", retrain, _force
     ),

@@ -30,6 +30,35 @@ def rollback(_options: Options) -> None:
     print(f"version {move.version} of {params.task.name} is the champion now ({move.reason})")
 
 
+def challenge(options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.registry.challenge import challenge as try_out
+
+    params = load(PARAMS)
+    try_out(params, options.version)
+    mode = params.serving.challenger
+    how = f"serving.challenger is {mode}" if mode != "off" else "serving.challenger is off: set it to shadow or canary"
+    print(f"version {options.version} of {params.task.name} is the challenger now; {how}")
+
+
+def unchallenge(_options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.registry.challenge import unchallenge as take_off
+
+    params = load(PARAMS)
+    print(f"version {take_off(params)} of {params.task.name} challenges the champion no longer")
+
+
+def judge(_options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.judging import judge as decide
+    from closedloop.paths import Paths
+
+    params = load(PARAMS)
+    judgement = decide(params, Paths(params.task.name))
+    print(f"{judgement['verdict']}: {judgement['reason']}")
+
+
 def ui(options: Options) -> int:
     from closedloop.config import load
     from closedloop.registry.ui import serve
@@ -61,5 +90,8 @@ COMMANDS = [
     Command("models", "list the registered versions", models),
     Command("promote", "make a version the champion by hand", promote, _version),
     Command("rollback", "make the champion's predecessor the champion again", rollback),
+    Command("challenge", "let a version run beside the champion, in shadow or as a canary", challenge, _version),
+    Command("unchallenge", "take the challenger off the live traffic", unchallenge),
+    Command("judge", "decide between challenger and champion on labelled live traffic", judge),
     Command("ui", "open MLflow on this machine's loopback address", ui, _port),
 ]
