@@ -21,7 +21,7 @@ from closedloop.registry.store import project_root
 Item = TypeVar("Item")
 
 BUSY_SECONDS = 5.0  # how long a writer waits for another one
-CONNECT_SECONDS = 5
+POSTGRES = {"connect_timeout": 5, "tcp_user_timeout": 10_000}  # s, ms: a host that is gone says nothing
 LOCK_SECONDS = 60.0
 CHECKPOINT_PAGES = 4000  # of 4 kB: a checkpoint waits for the disk, so that fewer of them cost less
 CREATION = 0x636C6F67  # the key of Postgres' advisory lock under which tables are made
@@ -55,7 +55,7 @@ def open_log(params: Params) -> Engine:
     uri = log_uri(params)
     with translated(uri):
         if not uri.startswith("sqlite"):
-            engine = create_engine(uri, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
+            engine = create_engine(uri, pool_pre_ping=True, connect_args=POSTGRES)
             with engine.begin() as connection:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATION})
                 METADATA.create_all(connection)

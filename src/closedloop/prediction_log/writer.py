@@ -54,8 +54,14 @@ class ShadowAnswer(NamedTuple):
 
 class _Write(NamedTuple):
     answers: Sequence[Answer]
-    loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
+
+
+class _Batch(NamedTuple):
+    """What the requests that one turn of an event loop has worked on want to be written."""
+
+    loop: asyncio.AbstractEventLoop
+    writes: list[_Write]
 
 
 class LogWriter:
@@ -65,7 +71,8 @@ class LogWriter:
         self.dropped = 0  # shadow answers that were not written
         self._engine = engine
         self._uri = str(engine.url)  # without the password
-        self._queue: queue.SimpleQueue[_Write | ShadowAnswer | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Batch | ShadowAnswer | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
         self._places = threading.Semaphore(SHADOWS_WAITING)
         self._counts: Counter[tuple[str, int, int]] = Counter()
         self._lock = threading.Lock()  # of the counts
@@ -89,8 +96,16 @@ class LogWriter:
             raise LogError(CLOSED)
         loop = asyncio.get_running_loop()
         done = loop.create_future()
-        self._queue.put(_Write(answers, loop, done))
+        if loop not in self._gathered:
+            # the thread is woken once a turn of the loop, not once a request: waking it costs more than a row
+            self._gathered[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        self._gathered[loop].append(_Write(answers, done))
         await done
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop in self._gathered:
+            self._queue.put(_Batch(loop, self._gathered.pop(loop)))
 
     def submit_shadow(self, answer: ShadowAnswer) -> bool:
         """Take an answer to be written some time, without waiting; False when too many wait: it is dropped."""
@@ -107,8 +122,13 @@ class LogWriter:
             self._counts[task, moment - moment % MINUTE, status] += 1
 
     def close(self, timeout: float = 10.0) -> None:
-        """Write all that waits, then the counts; after `timeout` seconds what is left fails."""
+        """Write all that waits, then the counts; after `timeout` seconds what is left fails.
+
+        Called where `write` is, or after its loop has ended.
+        """
         self._closed = True
+        for loop in list(self._gathered):
+            self._hand_over(loop)
         self._queue.put(None)
         self._thread.join(timeout)
         while True:
@@ -116,16 +136,18 @@ class LogWriter:
                 item = self._queue.get_nowait()
             except queue.Empty:
                 return
-            if isinstance(item, _Write):
-                _settle([item], CLOSED)
+            if isinstance(item, _Batch):
+                _settle(item, CLOSED)
 
     def _run(self) -> None:
         flushed, stopping = time.monotonic(), False
         while not stopping:
-            writes, shadows, stopping = self._take(flushed + FLUSH_SECONDS - time.monotonic())
-            if writes:
-                rows = [_answer_row(answer) for write in writes for answer in write.answers]
-                _settle(writes, self._insert(PREDICTIONS, rows))
+            batches, shadows, stopping = self._take(flushed + FLUSH_SECONDS - time.monotonic())
+            if batches:
+                writes = [write for batch in batches for write in batch.writes]
+                error = self._insert(PREDICTIONS, [_answer_row(answer) for write in writes for answer in write.answers])
+                for batch in batches:
+                    _settle(batch, error)
             if shadows:
                 if self._insert(SHADOWS, [_shadow_row(shadow) for shadow in shadows]):
                     self.dropped += len(shadows)
@@ -135,28 +157,22 @@ class LogWriter:
                 self._flush_counts()
         self._disconnect()
 
-    def _take(self, timeout: float) -> tuple[list[_Write], list[ShadowAnswer], bool]:
+    def _take(self, timeout: float) -> tuple[list[_Batch], list[ShadowAnswer], bool]:
         """Wait for the first thing to do; take what else waits, up to a group; and whether to stop behind it."""
-        writes: list[_Write] = []
+        batches: list[_Batch] = []
         shadows: list[ShadowAnswer] = []
-        rows = 0
-        try:
+        with contextlib.suppress(queue.Empty):
             item = self._queue.get(timeout=max(timeout, 0))
-            while True:
-                if item is None:
-                    return writes, shadows, True
-                if isinstance(item, _Write):
-                    writes.append(item)
-                    rows += len(item.answers)
+            while item is not None:
+                if isinstance(item, _Batch):
+                    batches.append(item)
                 else:
                     shadows.append(item)
-                    rows += 1
-                if rows >= GROUP:
-                    break
+                if len(batches) + len(shadows) == GROUP:
+                    return batches, shadows, False
                 item = self._queue.get_nowait()
-        except queue.Empty:
-            pass
-        return writes, shadows, False
+            return batches, shadows, True
+        return batches, shadows, False
 
     def _flush_counts(self) -> None:
         with self._lock:
@@ -201,12 +217,10 @@ def _shadow_row(answer: ShadowAnswer) -> Row:
     return (*answer[:4], orjson.dumps(answer.probabilities).decode(), answer.latency_ms)
 
 
-def _settle(writes: list[_Write], error: str | None) -> None:
-    """Wake those who wait: one call into each of their loops, as that is what costs."""
-    for loop in {write.loop for write in writes}:
-        futures = [write.done for write in writes if write.loop is loop]
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(_resolve, futures, error)
+def _settle(batch: _Batch, error: str | None) -> None:
+    """Wake those who wait, with one call into their loop."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        batch.loop.call_soon_threadsafe(_resolve, [write.done for write in batch.writes], error)
 
 
 def _resolve(futures: list[asyncio.Future[None]], error: str | None) -> None:
