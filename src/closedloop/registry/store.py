@@ -40,10 +40,12 @@ def sqlite_file(uri: str) -> Path | None:
     return file
 
 
-def artifact_root(params: Params) -> str:
-    """Where runs of this project keep their files: an absolute path or a bucket's url."""
+def artifact_location(params: Params) -> str | None:
+    """Where runs of this project keep their files: an absolute path or a bucket's url; None leaves it to the server."""
     location = params.tracking.artifacts
-    return location if "://" in location else str(project_root() / location)
+    if location.startswith("mlflow-artifacts:"):  # the server's own storage, which it lets nobody ask for by name
+        return None
+    return f"{location if '://' in location else project_root() / location}/{params.task.name}"
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def _ensure_experiment(client: Any, params: Params) -> None:
         try:
             client.create_experiment(
                 name,
-                artifact_location=f"{artifact_root(params)}/{name}",
+                artifact_location=artifact_location(params),
                 tags={
                     "mlflow.experimentKind": "custom_model_development",  # the pages for training, not for agents
                     "mlflow.note.content": f"{params.task.title}. Data: {params.source.homepage}",

@@ -130,6 +130,7 @@ def _row(uri: str, query: str, **values: Any) -> Any:
     file = sqlite_file(uri)
     if file is None:
         return _row_from_server(uri, query, values)
+    file = file.with_name(file.name.partition("?")[0])  # behind it stand options for SQLAlchemy
     if not file.is_file():
         raise RegistryError(f"there is no MLflow store {file} yet; `make run` makes it")
     try:
