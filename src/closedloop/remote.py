@@ -14,11 +14,12 @@ from closedloop.sources.transport import public
 
 
 def restore(params: Params) -> str:
-    """Bring what the remote holds of the composed task's outputs, as dvc.lock names them; say what came of it.
+    """Bring the composed task's outputs, as dvc.lock names them, from the remote; say what came of it.
 
-    What it does not hold is left to the next run.
+    Where the remote holds only a part of them, the rest is left to the next run.
 
-    Raises ConfigError without a remote, ClosedLoopError when the remote cannot be read or a file here is in the way.
+    Raises ConfigError without a remote, ClosedLoopError when the remote cannot be read or holds none of them, or when a
+    file here is in the way.
     """
     with exclusive():
         remote = _remote()
@@ -26,16 +27,18 @@ def restore(params: Params) -> str:
         if not outs:
             return f"dvc.lock knows no run of {params.task.name}: nothing to restore, the next run makes everything"
         if dvc("pull", "--allow-missing", *outs) != 0:
-            raise _failed("could not be read", remote)
-    missing = sorted(path for paths in outs.values() for path in paths if not Path(path).exists())
-    total = sum(map(len, outs.values()))
-    if len(missing) == total:
-        return (
-            f"{remote} holds none of the {total} outputs of {params.task.name}: the next run makes them. "
-            "Right before the first `make publish`; otherwise check its address"
+            raise _failed("restore from", remote)
+    names = [path for paths in outs.values() for path in paths]
+    missing = sorted(name for name in names if not Path(name).exists())
+    if len(missing) == len(names):  # DVC takes some remotes that do not answer for empty ones
+        raise ClosedLoopError(
+            f"{remote} holds none of the {len(names)} outputs of {params.task.name} that dvc.lock names, or does not "
+            "answer: check its address, and run `make publish` once where they were made. To make them anew instead, "
+            "go on without `make restore`"
         )
     lacking = f"; the next run makes {', '.join(missing)}" if missing else ""
-    return f"restored {total - len(missing)} of the {total} outputs of {params.task.name} from {remote}{lacking}"
+    here = f"{len(names) - len(missing)} of the {len(names)} outputs"
+    return f"{here} of {params.task.name} are here, from {remote}{lacking}"
 
 
 def publish(params: Params) -> str:
@@ -49,8 +52,10 @@ def publish(params: Params) -> str:
         if not outs:
             raise ClosedLoopError(f"dvc.lock knows no run of {params.task.name}: there is nothing to publish yet")
         if dvc("push", *outs) != 0:
-            raise _failed("could not be written", remote)
-    return f"published {sum(map(len, outs.values()))} outputs of {params.task.name} to {remote}; now commit dvc.lock"
+            raise _failed("publish to", remote)
+    return (
+        f"published {sum(map(len, outs.values()))} outputs of {params.task.name} to {remote}; commit dvc.lock with them"
+    )
 
 
 def _remote() -> str:
@@ -77,7 +82,7 @@ def _outs(task: str) -> dict[str, list[str]]:
     if not lock.is_file():
         return {}
     ran = _stages(lock)
-    addresses = {f"{name}@{task}": stage["outs"] for name, stage in _stages(Path("dvc.yaml")).items()}
+    addresses = {f"{name}@{task}": stage.get("outs", []) for name, stage in _stages(Path("dvc.yaml")).items()}
     cached = {address: _cached(outs, task) for address, outs in addresses.items() if address in ran}
     return {address: paths for address, paths in cached.items() if paths}
 
@@ -98,8 +103,9 @@ def _cached(outs: list[Any], task: str) -> list[str]:
     return [path.replace("${item.task}", task) for path, flags in options.items() if flags.get("cache", True)]
 
 
-def _failed(what: str, remote: str) -> ClosedLoopError:
+def _failed(attempted: str, remote: str) -> ClosedLoopError:
     return ClosedLoopError(
-        f"{remote} {what}: DVC's reason stands above. Check its address, the credentials in the environment and, for a "
-        "bucket, that its extra is installed (`make setup EXTRAS=s3` or gcs); then run again, what is done is kept"
+        f"DVC could not {attempted} {remote}: its reason stands above. Check the address, the credentials in the "
+        "environment and, for a bucket, that its extra is installed (`make setup EXTRAS=s3` or gcs); then run again, "
+        "what is done is kept"
     )
