@@ -12,6 +12,10 @@ def main(params: Params, paths: Paths) -> None:
     report = evaluate(params, paths)
     for name, figure in report["metrics"].items():
         print(f"{name:17} {figure['value']:.4f}  [{figure['low']:.4f}, {figure['high']:.4f}]  {figure['method']}")
+    for row in report["parts"] if len(report["parts"]) > 1 else ():
+        accuracy = row["accuracy"]
+        interval = f"[{accuracy['low']:.4f}, {accuracy['high']:.4f}]"
+        print(f"accuracy {accuracy['value']:.4f}  {interval}  on {row['examples']:,} test examples of {row['part']}")
 
 
 if __name__ == "__main__":

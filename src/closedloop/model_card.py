@@ -4,6 +4,7 @@ import html
 import re
 
 from closedloop.config import Params
+from closedloop.data.partitions import LISTED, Partition, read_list
 from closedloop.evaluation.gate import Verdict
 from closedloop.files import read_json
 from closedloop.paths import Paths
@@ -13,10 +14,16 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
     """What the model is, what it was trained on, how good it is and for whom, and where it came from."""
     evaluation = read_json(paths.report("evaluation.json"))
     training = read_json(paths.model / "training.json")
-    splits = read_json(paths.report("preprocess.json"))["splits"]
+    prepared = read_json(paths.report("preprocess.json"))
+    splits = prepared["splits"]
     metrics = [
         f"| {name.replace('_', ' ')} | {value['value']:.4f} | {value['low']:.4f} to {value['high']:.4f} |"
         for name, value in evaluation["metrics"].items()
+    ]
+    parts = [
+        f"| {plain(row['part'])} | {row['examples']:,} | {row['accuracy']['value']:.4f} | "
+        f"{row['accuracy']['low']:.4f} to {row['accuracy']['high']:.4f} |"
+        for row in evaluation["parts"]
     ]
     classes = [
         f"| {plain(row['class'])} | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |"
@@ -35,9 +42,15 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         "## Data",
         f"Source: {plain(params.source.homepage)} (licence {plain(params.source.licence)}). "
         + ", ".join(f"{split} {part['examples']:,}" for split, part in splits.items())
-        + ". The test split was used for this evaluation only; the production split for nothing before deployment.",
+        + ". The test split was used for this evaluation only; the production split for nothing before deployment."
+        + _feedback(prepared["parts"], read_list(paths.raw / LISTED)),
         f"## Quality on the test split ({evaluation['confidence']:.0%} intervals)",
         "| metric | value | interval |\n|---|---|---|\n" + "\n".join(metrics),
+        *(
+            ["| part of the data | test examples | accuracy | interval |\n|---|---|---|---|\n" + "\n".join(parts)]
+            if len(parts) > 1
+            else []
+        ),
         "| class | examples | precision | recall | F1 |\n|---|---|---|---|---|\n" + "\n".join(classes),
         "## The gate's checks",
         "| check | found | bound | |\n|---|---|---|---|\n" + "\n".join(checks),
@@ -50,6 +63,19 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         "\n".join(f"- {key}: {value}" for key, value in lineage.items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _feedback(parts: dict[str, dict[str, int]], partitions: list[Partition]) -> str:
+    """A sentence on each partition of labelled feedback, for the section on data."""
+    lines = [
+        f"- {partition.name}: {partition.examples:,} labelled answers of version "
+        f"{', '.join(map(str, partition.versions))} from {partition.first} to {partition.last}; train "
+        f"{parts[partition.name]['train']:,}, validation {parts[partition.name]['validation']:,}, test "
+        f"{parts[partition.name]['test']:,}, sha256 {partition.sha256}"
+        for partition in partitions
+        if partition.name in parts
+    ]
+    return "\n\nIn these splits, labelled feedback from production:\n\n" + "\n".join(lines) if lines else ""
 
 
 def plain(text: str) -> str:

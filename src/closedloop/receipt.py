@@ -14,7 +14,12 @@ from closedloop.registry.quick_look import quick_look
 from closedloop.registry.watch import model_digest
 
 PACKAGE = Path(closedloop.__file__).parent
-JUDGES = ("evaluation/gate.py", "evaluation/comparison.py", "registration.py")  # another judge, another verdict
+JUDGES = (  # another judge, another verdict
+    "evaluation/comparison.py",
+    "evaluation/gate.py",
+    "evaluation/parts.py",
+    "registration.py",
+)
 
 
 def current_receipt(params: Params, paths: Paths) -> dict[str, Any] | None:
@@ -53,6 +58,7 @@ def receipt_digests(params: Params, paths: Paths) -> dict[str, str]:
         serving["latency_ms_p95"] <= params.gate.max_latency_ms,
         params.gate.model_dump(),
         sha256(paths.examples("test")),
+        read_json(paths.report("preprocess.json"))["parts"],  # which data the version is said to know of
         [sha256(PACKAGE / file) for file in JUDGES],
     ]
     return {

@@ -1,18 +1,20 @@
 """From an evaluated model to a version, a verdict and perhaps a new champion; the receipt says why."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from closedloop.config import Params
-from closedloop.data.examples import read_examples
+from closedloop.data.examples import ID, read_examples
 from closedloop.data.tensors import read_tensors
 from closedloop.errors import ClosedLoopError, RegistryError
-from closedloop.evaluation.comparison import Comparison, compare
+from closedloop.evaluation.comparison import Comparison
 from closedloop.evaluation.gate import Verdict, judge
+from closedloop.evaluation.parts import TAG, compare_by_parts, known_parts, part_digests, part_names
 from closedloop.evaluation.predictions import Predictions
-from closedloop.files import read_json, sha256, write_json, write_text
+from closedloop.files import read_json, write_json, write_text
 from closedloop.lineage import dvc_hashes, git_commit
 from closedloop.model_card import model_card
 from closedloop.paths import Paths
@@ -34,6 +36,7 @@ from closedloop.tasks import get_task
 
 PROMOTED, REFUSED = "promoted", "refused"
 MET = "met"
+LONGEST_TAG = 100_000  # characters that MLflow keeps: the digests of a thousand parts
 CHECKED = 256  # examples that the packaged model must answer as torch did
 
 
@@ -57,9 +60,10 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     challenger = _version(client, params, paths, run, digests["model"])
     champion = standing_champion(client, name)
     parity = _parity_error(params, paths, challenger)
-    comparison, missing = None, ""
+    digests_by_part = _test_parts(params, paths)
+    comparison, recent, missing = None, None, ""
     if champion not in (None, challenger):
-        comparison, missing = _compare(client, params, paths, champion, challenger)
+        comparison, recent, missing = _compare(client, params, paths, (challenger, champion), digests_by_part)
     verdict = judge(
         evaluation,
         comparison,
@@ -67,19 +71,20 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         champion_version=None if champion == challenger else champion,
         parity_error=parity,
         missing=missing,
+        recent=recent,
     )
     word, reasons = _decision(client, name, challenger, champion, verdict)
     tags = {
         "verdict": word,
         "reason": reasons[0],
-        "floors": MET if verdict.floors_met else "missed",  # for a judgement on live traffic, which cannot see them
+        "floors": verdict.missed_floor or MET,  # for a judgement on live traffic, which cannot see them
         "accuracy": f"{evaluation['metrics']['accuracy']['value']:.4f}",
-        "test_split": sha256(paths.examples("test")),
+        TAG: json.dumps(digests_by_part),
         "git_commit": git_commit(),
         **{f"dvc:{path}": digest for path, digest in dvc_hashes(name).items()},
     }
     for key, value in tags.items():
-        client.set_model_version_tag(name, str(challenger), key, value[:5000])
+        client.set_model_version_tag(name, str(challenger), key, value[:LONGEST_TAG])
     card = model_card(params, paths, challenger, verdict, tags)
     write_text(paths.report("model_card.md"), card)
     client.update_model_version(name, str(challenger), description=card)
@@ -98,6 +103,7 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         "reasons": reasons,
         "checks": verdict.as_dict()["checks"],
         "comparison": None if comparison is None else asdict(comparison),
+        "recent": None if recent is None else asdict(recent),
         "digests": digests,
         "summary": f"version {challenger} {word}: {reasons[0]}; the champion is "
         + (f"version {champion}" if champion is not None else "nobody"),
@@ -132,6 +138,8 @@ def _log_evaluation(run: Run, evaluation: dict[str, Any], paths: Paths) -> None:
         metrics[f"test/{name}"] = interval["value"]
         metrics[f"test/{name}_low"] = interval["low"]
         metrics[f"test/{name}_high"] = interval["high"]
+    for row in evaluation["parts"] if len(evaluation["parts"]) > 1 else ():
+        metrics[f"test/accuracy/{row['part']}"] = row["accuracy"]["value"]
     metrics["serving/latency_ms_p95"] = evaluation["serving"]["latency_ms_p95"]
     run.log(metrics, 0)
     reports = ("evaluation.json", "validation.json", "validation.html", "preprocess.json", "manifest.json")
@@ -177,21 +185,30 @@ def _parity_error(params: Params, paths: Paths, version: int) -> float:
     return float(np.abs(served - golden[: len(records)].astype(float)).max())
 
 
+def _test_parts(params: Params, paths: Paths) -> dict[str, str]:
+    parts = read_json(paths.report("preprocess.json"))["parts"]
+    return part_digests(get_task(params.task.kind), read_examples(paths.examples("test")), parts)
+
+
 def _compare(
-    client: Any, params: Params, paths: Paths, champion: int, challenger: int
-) -> tuple[Comparison | None, str]:
-    """Challenger and champion on the same test examples; without it, why there is none."""
-    name = params.task.name
+    client: Any, params: Params, paths: Paths, versions: tuple[int, int], digests: dict[str, str]
+) -> tuple[Comparison | None, Comparison | None, str]:
+    """(challenger, champion) on the test examples that the champion knows of, and on recent ones, or why they are not
+    compared."""
+    (challenger, champion), name = versions, params.task.name
     examples = read_examples(paths.examples("test"))
-    if client.get_model_version(name, str(champion)).tags.get("test_split") != sha256(paths.examples("test")):
-        return None, (
+    known = known_parts(client.get_model_version(name, str(champion)).tags, digests, examples)
+    if known is None:
+        reason = (
             "it was trained on other splits, so that today's test examples may be among those it has learnt; "
             f"compare by other means and decide with `make promote VERSION={challenger}`"
         )
+        return None, None, reason
+    ids = zip(examples.column(ID).to_pylist(), part_names(examples), strict=True)
+    recent = [example for example, part in ids if part not in known]
     try:
         predictor = load_version(client, name, champion).predictor
         theirs = Predictions.of(examples, predictor.probabilities(examples), predictor.classes)
-        ours = Predictions.read(paths.predictions)
-        return compare(ours, theirs, params.gate.metric, params.gate.confidence), ""
+        return *compare_by_parts(Predictions.read(paths.predictions), theirs, recent, params.gate), ""
     except ClosedLoopError as error:
-        return None, f"it cannot be compared with: {error}"
+        return None, None, f"it cannot be compared with: {error}"

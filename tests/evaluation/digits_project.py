@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 
 from closedloop.config import Params
-from closedloop.data.examples import ID, LABEL
+from closedloop.data.examples import ID, LABEL, PART
 from closedloop.paths import Paths
 from closedloop.tasks.images import IMAGE, column
 
@@ -28,7 +28,8 @@ def digits(rows: slice) -> pa.Table:
     content = load_digits()
     images = np.round(content.images[rows] * 255 / 16).astype(np.uint8)
     names = [str(code) for code in content.target[rows]]
-    return pa.table({ID: [f"all-{i:06d}" for i in range(rows.start, rows.stop)], IMAGE: column(images), LABEL: names})
+    ids = [f"all-{i:06d}" for i in range(rows.start, rows.stop)]
+    return pa.table({ID: ids, PART: ["all"] * len(ids), IMAGE: column(images), LABEL: names})
 
 
 def write_linear_model(path: Path, weights: np.ndarray, bias: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -40,7 +40,7 @@ def size(path: Path) -> tuple[int, int]:
 )
 def test_every_figure_is_drawn(classes: list[str], wrong: int, tmp_path: Path) -> None:
     found, config = answers(classes, wrong), Evaluation(resamples=100)
-    report = classification.report("task", found, config)
+    report = classification.report("task", found, ["all"] * len(found.ids), config)
     figures.confusion(found, tmp_path / "confusion.png")
     figures.reliability(reliability(found, config.calibration_bins, 0.95), report, tmp_path / "reliability.png")
     figures.classes(report, tmp_path / "classes.png")

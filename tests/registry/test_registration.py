@@ -1,5 +1,6 @@
 """From a trained model to a champion: the gate, the receipt, and a registry that is lost, locked or tampered with."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_a_champion_trained_on_other_splits_is_not_compared_on_what_it_may_have_
     params = params_with(gate=LOW_FLOORS)
     use_model("bad")
     register(params, PATHS)
-    store.connect(params).set_model_version_tag("digits", "1", "test_split", "another")
+    store.connect(params).set_model_version_tag("digits", "1", "test_parts", json.dumps({"all": "another"}))
     use_model("good")
     receipt = register(params, PATHS)
     assert (receipt["verdict"], receipt["champion"]) == ("refused", 1)

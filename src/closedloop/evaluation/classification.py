@@ -8,12 +8,14 @@ import numpy as np
 from closedloop.config import Evaluation
 from closedloop.errors import DataError
 from closedloop.evaluation import metrics
-from closedloop.evaluation.intervals import headline, wilson
+from closedloop.evaluation.intervals import Interval, headline, wilson
 from closedloop.evaluation.predictions import Predictions
 
 
-def report(task: str, found: Predictions, config: Evaluation) -> dict[str, Any]:
-    """Headline metrics and per-class figures, each with its interval.
+def report(task: str, found: Predictions, parts: list[str], config: Evaluation) -> dict[str, Any]:
+    """Headline metrics over all examples, accuracy by part and figures by class, each with its interval.
+
+    `parts` names the part of the raw data that each example came from, in their order.
 
     Raises DataError when a class has no example: its recall, and with it macro F1, cannot be known.
     """
@@ -32,8 +34,20 @@ def report(task: str, found: Predictions, config: Evaluation) -> dict[str, Any]:
         "resamples": config.resamples,
         "seed": config.seed,
         "metrics": {name: asdict(interval) for name, interval in headlines.items()},
+        "parts": part_rows(found, parts, config.confidence),
         "classes": class_rows(found, config.confidence),
     }
+
+
+def part_rows(found: Predictions, parts: list[str], confidence: float) -> list[dict[str, Any]]:
+    """Examples and accuracy with its score interval of each part, in the order in which the parts occur."""
+    names, rows = np.array(parts), []
+    for part in dict.fromkeys(parts):
+        correct = found.correct[names == part]
+        low, high = wilson(correct.sum(), len(correct), confidence)
+        accuracy = Interval(float(correct.mean()), float(low), float(high), "Wilson score")
+        rows.append({"part": part, "examples": len(correct), "accuracy": asdict(accuracy)})
+    return rows
 
 
 def class_rows(found: Predictions, confidence: float) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from closedloop.errors import DataError
 from closedloop.evaluation import classification, figures
 from closedloop.evaluation.calibration import reliability
 from closedloop.evaluation.latency import measure
+from closedloop.evaluation.parts import part_names
 from closedloop.evaluation.predictions import Predictions
 from closedloop.evaluation.profile import profile
 from closedloop.files import atomic, write_json, write_text
@@ -33,7 +34,7 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
     task, config = get_task(params.task.kind), params.evaluation
     examples = read_examples(paths.examples("test"))
     found = Predictions.of(examples, predictor.probabilities(examples), predictor.classes)
-    report = classification.report(params.task.name, found, config)
+    report = classification.report(params.task.name, found, part_names(examples), config)
     report["serving"] = measure(predictor, examples, model, paths.preprocessor)
     calibration = reliability(found, config.calibration_bins, config.confidence)
 

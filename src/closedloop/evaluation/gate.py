@@ -8,6 +8,7 @@ from closedloop.config import Gate
 from closedloop.evaluation.comparison import Comparison
 
 MEGABYTE = 1e6  # bytes
+GAIN = "gain in"  # how the names of comparisons begin
 ROUNDING = 1e-6  # between the challenger's score in its evaluation and in the comparison: the same predictions
 
 
@@ -31,9 +32,10 @@ class Verdict:
     checks: list[Check]
 
     @property
-    def floors_met(self) -> bool:
-        """Whether everything holds that needs no champion to compare with."""
-        return all(check.passed for check in self.checks if not check.name.startswith("gain"))
+    def missed_floor(self) -> str | None:
+        """The first reason among the conditions that need no champion to compare with; None where all are met."""
+        floors = (check for check in self.checks if not check.name.startswith(GAIN))
+        return next((check.reason for check in floors if not check.passed), None)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,6 +49,7 @@ def judge(
     champion_version: int | None,
     parity_error: float,
     missing: str = "no comparison was made",
+    recent: Comparison | None = None,
 ) -> Verdict:
     """Decide on the challenger from its evaluation.json, and its comparison with the champion when there is one.
 
@@ -54,16 +57,23 @@ def judge(
     whole interval of the gain must lie above gate.min_gain: a tie keeps the champion, and so does a comparison that is
     missing (`missing` says why), not finite, or made of something else than this evaluation. `parity_error` is the
     largest difference between torch's probabilities and the served model's.
+
+    `comparison` is on the test examples of the data that the champion knows, `recent` on those of labelled feedback
+    that came after it. With at least gate.min_recent of them it is enough to win on one of the two, when the interval
+    of the other gain lies above -gate.max_loss; fewer prove nothing.
     """
     checks = _floors(evaluation, gate, parity_error)
     if champion_version is not None:
-        checks.append(_gain(evaluation, comparison, gate, champion_version, missing))
+        flaw = missing if comparison is None else _flaw(comparison, recent, evaluation, gate)
+        checks += _gains(None if flaw else comparison, recent, gate, f"the champion, version {champion_version}", flaw)
     failed = [check.reason for check in checks if not check.passed]
+    too_few = _too_few(recent, gate) if champion_version is not None else []
     if failed:
-        return Verdict(False, failed, checks)
+        return Verdict(False, failed + too_few, checks)
     if champion_version is None:
         return Verdict(True, ["the first champion: every floor is met"], checks)
-    return Verdict(True, [checks[-1].reason, "every floor is met"], checks)
+    gains = sorted((check for check in checks if check.name.startswith(GAIN)), key=lambda check: -check.bound)
+    return Verdict(True, [*(check.reason for check in gains), "every floor is met", *too_few], checks)
 
 
 def _floors(evaluation: dict[str, Any], gate: Gate, parity_error: float) -> list[Check]:
@@ -92,19 +102,34 @@ def _floors(evaluation: dict[str, Any], gate: Gate, parity_error: float) -> list
     ]
 
 
-def _gain(
-    evaluation: dict[str, Any], comparison: Comparison | None, gate: Gate, champion_version: int, missing: str
-) -> Check:
-    name, champion = f"gain in {gate.metric}", f"the champion, version {champion_version}"
-    flaw = missing if comparison is None else _flaw(comparison, evaluation, gate)
-    if comparison is None or flaw:
-        return Check(name, None, gate.min_gain, False, f"no proof against {champion}: {flaw}")
+def _gains(
+    comparison: Comparison | None, recent: Comparison | None, gate: Gate, champion: str, flaw: str
+) -> list[Check]:
+    name = f"{GAIN} {gate.metric}"
+    if comparison is None:
+        return [Check(name, None, gate.min_gain, False, f"no proof against {champion}: {flaw}")]
+    if recent is None or _too_few(recent, gate):
+        return [_gain(name, comparison, gate, False, champion)]
+    won = max(comparison.low, recent.low) > gate.min_gain
+    return [
+        _gain(name, comparison, gate, won, f"{champion}, on {comparison.examples} test examples that it knows of"),
+        _gain(f"{name} on recent feedback", recent, gate, won, f"{champion}, on {recent.examples} recent ones"),
+    ]
+
+
+def _gain(name: str, comparison: Comparison, gate: Gate, won_elsewhere: bool, against: str) -> Check:
+    """Won, or else, where the other comparison is won, surely not lost by more than gate.max_loss."""
     words = (
-        f"{_figure(comparison.gain)} in {gate.metric} against {champion} "
+        f"{_figure(comparison.gain)} in {gate.metric} against {against} "
         f"({comparison.confidence:.0%} interval {_figure(comparison.low)} to {_figure(comparison.high)})"
     )
     if comparison.low > gate.min_gain:
         return Check(name, comparison.low, gate.min_gain, True, f"a gain of {words}")
+    if won_elsewhere:
+        held = comparison.low > -gate.max_loss
+        verdict = "surely no loss" if held else "not surely without a loss"
+        reason = f"{verdict} of more than {gate.max_loss:g} (gate.max_loss): a gain of {words}"
+        return Check(name, comparison.low, -gate.max_loss, held, reason)
     if comparison.high < 0:
         verdict = "worse: a gain of"
     elif comparison.low > 0:
@@ -114,22 +139,39 @@ def _gain(
     return Check(name, comparison.low, gate.min_gain, False, f"{verdict} {words}")
 
 
-def _flaw(comparison: Comparison, evaluation: dict[str, Any], gate: Gate) -> str:
-    """Why a comparison proves nothing here; empty when it does."""
-    figures = (comparison.challenger, comparison.champion, comparison.gain, comparison.low, comparison.high)
+def _too_few(recent: Comparison | None, gate: Gate) -> list[str]:
+    if recent is None or recent.examples >= gate.min_recent:
+        return []
+    return [
+        f"{recent.examples} recent test examples prove nothing and are left out: "
+        f"at least {gate.min_recent} are needed (gate.min_recent)"
+    ]
+
+
+def _flaw(comparison: Comparison, recent: Comparison | None, evaluation: dict[str, Any], gate: Gate) -> str:
+    """Why the comparisons prove nothing here; empty when they do. Together they are on what was evaluated."""
+    parts = [comparison] if recent is None else [comparison, recent]
+    flaw = next((flaw for part in parts if (flaw := _own_flaw(part, gate))), "")
+    if flaw:
+        return flaw
+    examples = sum(part.examples for part in parts)
+    challenger = sum(part.examples * part.challenger for part in parts) / max(examples, 1)
     score = _value(evaluation.get("metrics", {}), gate.metric)
+    if examples != evaluation.get("examples"):
+        return f"{examples} examples were compared, {evaluation.get('examples')} evaluated"
+    if score is None or not abs(score - challenger) <= ROUNDING:
+        return f"{gate.metric} of the challenger is {challenger:g} there and {score} in its evaluation"
+    return ""
+
+
+def _own_flaw(comparison: Comparison, gate: Gate) -> str:
+    figures = (comparison.challenger, comparison.champion, comparison.gain, comparison.low, comparison.high)
     flaws = {
         "the comparison is not finite": not all(map(math.isfinite, figures)),
         "the gain lies outside its own interval": not comparison.low <= comparison.gain <= comparison.high,
         f"{comparison.metric} was compared, gate.metric is {gate.metric}": comparison.metric != gate.metric,
         f"its interval holds {comparison.confidence:g}, gate.confidence asks for {gate.confidence:g}": (
             comparison.confidence < gate.confidence
-        ),
-        f"{comparison.examples} examples were compared, {evaluation.get('examples')} evaluated": (
-            comparison.examples != evaluation.get("examples")
-        ),
-        f"{gate.metric} of the challenger is {comparison.challenger:g} there and {score} in its evaluation": (
-            score is None or not abs(score - comparison.challenger) <= ROUNDING
         ),
     }
     return next((flaw for flaw, present in flaws.items() if present), "")

@@ -1,5 +1,6 @@
 """What a model said about labelled examples, checked once, and kept as a Parquet table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -72,6 +73,22 @@ class Predictions:
                 f"first for {ids[first]}: {probabilities[first].tolist()}; train again"
             )
         return cls(ids, np.array([index[name] for name in names]), probabilities.astype(np.float64), list(classes))
+
+    def only(self, ids: Collection[str]) -> Self:
+        """Those of the examples that are among the ids, in their order; perhaps none."""
+        wanted = set(ids)
+        return self._rows([row for row, name in enumerate(self.ids) if name in wanted])
+
+    def without(self, ids: Collection[str]) -> Self:
+        """Those of the examples that are not among the ids, in their order; perhaps none."""
+        unwanted = set(ids)
+        return self._rows([row for row, name in enumerate(self.ids) if name not in unwanted])
+
+    def _rows(self, rows: list[int]) -> Self:
+        chosen = np.array(rows, np.intp)
+        return type(self)(
+            [self.ids[row] for row in rows], self.labels[chosen], self.probabilities[chosen], self.classes
+        )
 
     def write(self, path: Path) -> None:
         """Write id, label, prediction and a probability column for each class, atomically."""
