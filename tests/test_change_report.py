@@ -74,6 +74,12 @@ def retrain(params: Params, **registration: Any) -> None:
         content["examples"] = 519
         content["metrics"]["accuracy"] = {"value": 0.95, "low": 0.93, "high": 0.97, "method": "Wilson score"}
         content["metrics"]["log_loss"]["value"] = 0.01
+        official = {"value": 0.98, "low": 0.96, "high": 0.99}
+        recent = {"value": 0.9, "low": 0.85, "high": 0.93}
+        content["parts"] = [
+            {"part": "all", "examples": 359, "accuracy": official},
+            {"part": "feedback-1f1f1f1f", "examples": 160, "accuracy": recent},
+        ]
 
     change(EVALUATION, evaluated)
     change("params.yaml", lambda content: content["trainer"].update(max_epochs=12))
@@ -84,6 +90,9 @@ def retrain(params: Params, **registration: Any) -> None:
         next(out for out in stage["outs"] if out["path"] == "data/digits/examples")["md5"] = "0" * 32
 
     change("dvc.lock", rerun)
+    bounds = {"rows": 300, "version": 1, "start": "2026-11-22T00:00:00Z", "end": "2026-11-23T00:00:00Z"}
+    window = {"verdict": "drift", "reasons": ["contrast has moved"], "window": bounds}
+    change("reports/digits/drift.json", lambda content: content.update(window))
     engine = open_log(params)
     earlier = attempts.begin(engine, "digits", "by_hand", ["an earlier one"], 1)
     attempts.finish(engine, earlier, "refused", partition="2e" * 32)
@@ -120,6 +129,7 @@ def test_a_retraining_is_told_with_its_reasons_and_its_figures(params: Params) -
     assert "| accuracy | 0.9889 (0.9717 to 0.9957) | 0.9500 (0.9300 to 0.9700) | -0.0389 (worse) |" in metrics
     assert re.search(r"\| log loss \| .* \| -0\.0\d+ \(better\) \|", metrics)
     assert re.search(r"\| macro f1 \| .* \| 0 \|", metrics)
+    assert "| accuracy on feedback-1f1f1f1f | absent | 0.9000 (0.8500 to 0.9300) |  |" in metrics
     assert "different test splits (359 examples before, 519 after)" in metrics
     assert section(text, "Parameters").splitlines()[2:] == [
         "| <code>trainer.max&#95;epochs</code> | <code>60</code> | <code>12</code> |"
@@ -127,6 +137,11 @@ def test_a_retraining_is_told_with_its_reasons_and_its_figures(params: Params) -
     data = section(text, "Data")
     assert "<code>1f1f1f1f</code>: 400 labelled examples, from 2026-11-20T08:00:00Z to 2026-11-23T09:30:00Z" in data
     assert "- train: 862 examples before, 1,046 after (+184)" in data
+    assert section(text, "Window checked").splitlines() == [
+        "Drift on 300 answers of version 1, 2026-11-22T00:00:00Z to 2026-11-23T00:00:00Z.",
+        "",
+        "- contrast has moved",
+    ]
     stages = section(text, "Stages run").splitlines()[2:]
     assert stages == ["| preprocess | none | <code>data/digits/examples</code> |"]
 

@@ -80,9 +80,9 @@ def _metrics(before: Snapshot, after: Snapshot) -> str:
         return f"{'Neither side holds' if not old and not new else 'Only one side holds'} an evaluation."
     if old["metrics"] == new["metrics"] and old["examples"] == new["examples"]:
         return "Unchanged."
-    rows = []
-    for name, found in new["metrics"].items():
-        was = old["metrics"].get(name)
+    rows, earlier = [], _intervals(old)
+    for name, found in _intervals(new).items():
+        was = earlier.get(name)
         change = "" if was is None else _change(name, found["value"] - was["value"])
         rows.append(f"| {plain(name.replace('_', ' '))} | {_interval(was)} | {_interval(found)} | {change} |")
     table = _table(f"metric ({new['confidence']:.0%} interval) | before | after | difference", rows)
@@ -92,6 +92,12 @@ def _metrics(before: Snapshot, after: Snapshot) -> str:
         f"{table}\n\nMeasured on different test splits ({old['examples']:,} examples before, {new['examples']:,} "
         "after): whether the model has become better is said by the gate's checks above, not by these differences."
     )
+
+
+def _intervals(evaluation: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The metrics by name, and the accuracy on each part of the data."""
+    parts = {f"accuracy on {row['part']}": row["accuracy"] for row in evaluation.get("parts", [])}
+    return {**evaluation["metrics"], **parts}
 
 
 def _change(name: str, difference: float) -> str:
@@ -141,8 +147,11 @@ def _window(drift: dict[str, Any]) -> str:
     if not drift:
         return "None."
     reasons = [f"- {plain(reason)}" for reason in drift["reasons"]]
-    rows = f"{drift['window']['rows']:,} rows"
-    return "\n".join([f"{plain(drift['verdict'].replace('_', ' ')).capitalize()} on {rows}.", "", *reasons]).rstrip()
+    window = drift["window"]
+    bounds = f", {plain(window['start'])} to {plain(window['end'])}" if "start" in window else ""
+    verdict = plain(drift["verdict"].replace("_", " ")).capitalize()
+    found = f"{verdict} on {window['rows']:,} answers of version {window['version']}{bounds}."
+    return "\n".join([found, "", *reasons]).rstrip()
 
 
 def _stages(before: dict[str, Any], after: dict[str, Any]) -> str:
