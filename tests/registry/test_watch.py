@@ -13,7 +13,6 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from registered_digits import Registry, digits_params, package_digits
 
 from closedloop.config import Params
 from closedloop.errors import RegistryError
@@ -28,6 +27,7 @@ from closedloop.registry.watch import (
     stored_version,
     version_folder,
 )
+from registered_digits import Registry, digits_params, package_digits
 
 
 def test_sqlite_agrees_with_the_client(registry: Registry) -> None:

@@ -159,7 +159,8 @@ class Follower:
             self.loaded = load(self._params, version)
         except Exception as error:  # onnxruntime alone raises a dozen kinds for broken files
             pause = min(failed.pause * 2, LONGEST_PAUSE) if failed else FIRST_PAUSE
-            self._failure = Failure(version, _words(error), pause, time.monotonic() + pause)
+            reason = f"version {version} does not load: {_words(error)}"
+            self._failure = Failure(version, reason, pause, time.monotonic() + pause)
             return self._failure.reason
         self._failure = None
         LOG.info("%s: version %d answers from now on", self._alias, version)
