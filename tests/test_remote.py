@@ -22,14 +22,6 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
-CALL = """
-import sys
-from pathlib import Path
-from closedloop import remote
-from closedloop.config import load
-from closedloop.stage import guarded
-sys.exit(guarded(lambda: print(getattr(remote, sys.argv[1])(load(Path("params.yaml"))))))
-"""
 
 
 def execute(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +35,7 @@ def succeed(project: Path, *command: str) -> str:
 
 
 def remote(project: Path, name: str) -> subprocess.CompletedProcess[str]:
-    return execute(project, sys.executable, "-c", CALL, name)
+    return execute(project, sys.executable, "-m", "closedloop.cli", name)
 
 
 def dvc(project: Path, *arguments: str) -> str:
