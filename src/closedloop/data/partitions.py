@@ -87,19 +87,19 @@ def built_file(paths: Paths, partition: Partition) -> Path:
     return paths.feedback / f"{partition.sha256}.parquet"
 
 
-def supply(paths: Paths, partition: Partition) -> Path | None:
-    """A file of the partition in the raw folder: the one that is there and right, or else a copy of the one built here.
+def find(paths: Paths, partition: Partition) -> Path | None:
+    """A file that holds the partition: in the raw folder, or where it was built; None when neither has its checksum."""
+    files = (paths.raw / partition.file_name, built_file(paths, partition))
+    return next((file for file in files if file.is_file() and sha256(file) == partition.sha256), None)
 
-    None when neither has the listed checksum.
-    """
-    target, built = paths.raw / partition.file_name, built_file(paths, partition)
-    if target.is_file() and sha256(target) == partition.sha256:
-        return target
-    if not built.is_file() or sha256(built) != partition.sha256:
-        return None
-    with atomic(target) as temporary:
-        shutil.copyfile(built, temporary)
-    return target
+
+def supply(paths: Paths, partition: Partition) -> Path | None:
+    """The partition's file in the raw folder, copied there from where it was built; None when neither is there."""
+    found, target = find(paths, partition), paths.raw / partition.file_name
+    if found is not None and found != target:
+        with atomic(target) as temporary:
+            shutil.copyfile(found, temporary)
+    return found and target
 
 
 def read_partition(file: Path, partition: Partition, schema: "pa.Schema") -> "pa.Table":
