@@ -107,7 +107,7 @@ def decide(comparison: Comparison, champion: int, gate: Gate, obstacle: str) -> 
     if comparison.high < 0:
         return REFUSED, f"worse, and taken off the traffic: {words}"
     if comparison.low > gate.min_gain:
-        return (REFUSED, f"{obstacle}, in spite of {words}") if obstacle else (PROMOTED, words)
+        return (REFUSED, f"{obstacle}; in spite of {words}") if obstacle else (PROMOTED, words)
     if comparison.low > 0:
         return UNDECIDED, f"better, but not surely by more than {gate.min_gain:g} (gate.min_gain): {words}"
     return UNDECIDED, f"a tie so far, which keeps the champion: {words}"
@@ -149,9 +149,9 @@ def _judged(client: Any, params: Params, found: Evidence, challenger: int, champ
 
 
 def _obstacle(floors: str | None, rolled_back: bool, version: int) -> str:
+    """What forbids a promotion, whatever live traffic says; `floors` is the tag that registration has left."""
     if floors != MET:
-        missed = "it does not meet every floor of the gate" if floors else "whether it meets the floors is not known"
-        return f"{missed}: `make models` shows its evaluation"
+        return f"below a floor of the gate ({floors})" if floors else "not known to meet the floors of the gate"
     return f"it was rolled back by hand, `make promote VERSION={version}` takes it up again" if rolled_back else ""
 
 
