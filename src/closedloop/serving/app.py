@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from closedloop.config import Params
 from closedloop.prediction_log.writer import LogWriter
-from closedloop.serving import docs
+from closedloop.serving import docs, events
 from closedloop.serving.auth import Keys
 from closedloop.serving.deployment import Deployment
 from closedloop.serving.feedback import Feedback
@@ -58,6 +58,8 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        champion = deployment.champion
+        events.emit("info", "started", version=champion.version if champion else None, problem=deployment.problem)
         tasks = [asyncio.create_task(deployment.follow()), asyncio.create_task(status.watch())]
         yield
         for task in tasks:
@@ -65,6 +67,7 @@ def create_app(
         await asyncio.to_thread(predictions.close, CLOSING_SECONDS)
         await asyncio.to_thread(writer.close, CLOSING_SECONDS)
         engine.dispose()
+        events.emit("info", "stopped")
 
     # plain routes: bodies are read strictly in one place, and FastAPI's own reading would cost 20 µs a request
     routes: list[tuple[str, Handler, str]] = [
@@ -92,6 +95,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics is the way
         lifespan=lifespan,
         middleware=[boundary],
         exception_handlers={HTTPException: _unrouted},

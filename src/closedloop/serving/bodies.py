@@ -13,14 +13,15 @@ JSON = "application/json"
 
 def content_type(request: Request, *allowed: str) -> str:
     """The body's media type; raises Refusal for one that is not allowed, for other charsets and for compression."""
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    headers = request.headers
+    kind, _, parameters = headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     if kind not in allowed:
         raise Refusal(415, f"the content type must be {' or '.join(allowed)}", "header Content-Type")
     charset = parameters.strip().lower().replace('"', "")
     if charset.startswith("charset=") and charset not in ("charset=utf-8", "charset=utf8", "charset=us-ascii"):
         raise Refusal(415, "the charset must be utf-8", "header Content-Type")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refusal(415, "a compressed body is not taken: send it as it is", "header Content-Encoding")
     return kind
 

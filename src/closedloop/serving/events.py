@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,8 +38,8 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def configure() -> None:
-    """Send everything from logging.INFO on to standard output."""
+    """Send what libraries have to say to standard output: all of this project, and of the others what is wrong."""
     root = logging.getLogger()
     root.handlers[:] = [JsonHandler()]
-    root.setLevel(logging.INFO)
-    sys.stdout.flush()
+    root.setLevel(logging.WARNING)
+    logging.getLogger("closedloop").setLevel(logging.INFO)

@@ -71,8 +71,8 @@ class Predictor:
 
     def _run(self, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
         outputs = [self.session.run(None, {self._input: batch})[0] for batch in batches]
-        stacked: NDArray[np.float64] = np.concatenate([np.zeros((0, len(self.classes))), *outputs])
-        return stacked
+        stacked = np.concatenate(outputs) if outputs else np.zeros((0, len(self.classes)))
+        return stacked.astype(np.float64)
 
     def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """JSON-like requests -> JSON-like answers: class, confidence and all probabilities."""

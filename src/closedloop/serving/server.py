@@ -76,8 +76,6 @@ def assemble(params: Params, host: str) -> FastAPI:
     deployment.load_now()
     if deployment.champion:
         Recording(params).check(deployment.champion.predictor.preprocessor)
-    else:
-        events.emit("warning", "not_ready", message=deployment.problem)
     engine = open_log(params)
     return create_app(params, deployment, LogWriter(engine), engine, keys=Keys.from_environment(), hosts=_names(host))
 

@@ -1,0 +1,209 @@
+"""The application without a socket: what it does when the log fails, the model is missing, or time runs out."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from running_server import image
+from sqlalchemy import Engine, select
+
+from closedloop.errors import ConfigError, LogError
+from closedloop.prediction_log.schema import PREDICTIONS
+from closedloop.prediction_log.store import open_log
+from closedloop.prediction_log.writer import Answer, LogWriter
+from closedloop.registry.watch import model_files
+from closedloop.serving.app import create_app
+from closedloop.serving.auth import Keys
+from closedloop.serving.deployment import Deployment, Loaded
+from closedloop.serving.predictor import Predictor
+from closedloop.serving.recording import KEY, Recording
+from registered_digits import digits_params
+
+
+@dataclass
+class Deployed:
+    """What a Deployment shows to the application."""
+
+    champion: Loaded | None
+    challenger: Loaded | None = None
+    problem: str | None = None
+
+    async def follow(self) -> None:
+        await asyncio.sleep(3600)
+
+    def status(self) -> dict[str, Any]:
+        return {"champion": None, "challenger": None, "problem": self.problem}
+
+
+class Failing(LogWriter):
+    """Fails as a full disk makes it fail, or never returns."""
+
+    def __init__(self, engine: Engine, *, hangs: bool) -> None:
+        super().__init__(engine)
+        self._hangs = hangs
+
+    async def write(self, answers: Sequence[Answer]) -> None:  # noqa: ARG002
+        if self._hangs:
+            await asyncio.sleep(3600)
+        raise LogError("the prediction log failed (disk is full): free some space")
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.delenv("CLOSEDLOOP_LOG_URI", raising=False)
+    engine = open_log(digits_params())
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def models(packaged_digits: tuple[Path, dict[str, Path]]) -> dict[str, Loaded]:
+    return {
+        name: Loaded(version, Predictor.load(*model_files(folder), threads=1), 0.0)
+        for version, (name, folder) in enumerate(packaged_digits[1].items(), start=1)
+    }
+
+
+def ask(
+    deployed: Deployed, engine: Engine, *requests: tuple[str, Any], writer: LogWriter | None = None, params: Any = None
+) -> list[httpx.Response]:
+    """Answers to requests, one after the other: (path, content), a POST where there is content."""
+    writer = writer or LogWriter(engine)
+    app = create_app(params or digits_params(), cast(Deployment, deployed), writer, engine, keys=Keys())
+
+    async def main() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            return [
+                await (client.get(path) if content is None else client.post(path, json=content))
+                for path, content in requests
+            ]
+
+    try:
+        return asyncio.run(main())
+    finally:
+        writer.close()
+
+
+def logged(engine: Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(PREDICTIONS).order_by(PREDICTIONS.c.id)))
+
+
+def test_a_prediction_that_cannot_be_logged_is_not_given(engine: Engine, models: dict[str, Loaded]) -> None:
+    deployed = Deployed(models["strong"])
+    failing = Failing(engine, hangs=False)
+    answer, ready = ask(deployed, engine, ("/predict", {"image": image(0)}), ("/readyz", None), writer=failing)
+    assert answer.status_code == ready.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "could not be logged" in answer.json()["detail"]
+    assert "probabilities" not in answer.text
+    assert "disk is full" in ready.json()["detail"]
+
+
+def test_what_takes_too_long_is_given_up(engine: Engine, models: dict[str, Loaded]) -> None:
+    params = digits_params("serving.timeout_seconds=0.2")
+    hanging = Failing(engine, hangs=True)
+    (answer,) = ask(
+        Deployed(models["strong"]), engine, ("/predict", {"image": image(0)}), writer=hanging, params=params
+    )
+    assert answer.status_code == 503
+    assert "longer than 0.2 s" in answer.json()["detail"]
+
+
+def test_without_a_model_the_server_says_so_and_is_alive(engine: Engine) -> None:
+    deployed = Deployed(None, problem="digits has no champion")
+    answers = ask(
+        deployed,
+        engine,
+        ("/predict", {"image": image(0)}),
+        ("/readyz", None),
+        ("/model", None),
+        ("/healthz", None),
+        ("/openapi.json", None),
+        ("/metrics", None),
+    )
+    assert [answer.status_code for answer in answers] == [503, 503, 503, 200, 200, 200]
+    assert "digits has no champion" in answers[1].json()["detail"]
+    assert "retry-after" in answers[0].headers
+
+
+def test_a_log_that_cannot_be_written_is_not_ready(engine: Engine, models: dict[str, Loaded], tmp_path: Path) -> None:
+    ready = ask(Deployed(models["strong"]), engine, ("/readyz", None))[0]
+    assert (ready.status_code, ready.json()["version"]) == (200, models["strong"].version)
+    engine.dispose()
+    for file in tmp_path.glob("predictions.db*"):
+        file.unlink()
+    (tmp_path / "predictions.db").mkdir()
+    lost = ask(Deployed(models["strong"]), engine, ("/readyz", None))[0]
+    assert lost.status_code == 503
+    assert "prediction log" in lost.json()["detail"]
+
+
+def test_an_unexpected_failure_is_a_500_without_details(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_self: Predictor, records: object) -> None:
+        raise RuntimeError(f"hidden {records}")
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    (answer,) = ask(Deployed(models["strong"]), engine, ("/predict", {"image": [["hidden"]]}))
+    assert answer.status_code == 500
+    captured = capfd.readouterr().out
+    assert "hidden" not in answer.text + captured
+    failed = next(line for line in map(json.loads, captured.splitlines()) if line["event"] == "failed")
+    assert failed["error"]["type"] == "RuntimeError"
+    assert failed["id"] in answer.json()["detail"]
+
+
+def test_a_canary_takes_its_share_and_is_logged_as_one(engine: Engine, models: dict[str, Loaded]) -> None:
+    params = digits_params("serving.challenger=canary", "serving.canary_share=0.5")
+    deployed = Deployed(models["strong"], challenger=models["weak"])
+    answers = ask(deployed, engine, *[("/predict", {"image": image(0)})] * 60, params=params)
+    versions = [answer.json()["version"] for answer in answers]
+    assert 10 < versions.count(models["weak"].version) < 50  # by chance outside once in a million runs
+    roles = {models["strong"].version: "champion", models["weak"].version: "canary"}
+    rows = logged(engine)
+    assert {row.id: row.role for row in rows} == {
+        answer.json()["id"]: roles[version] for answer, version in zip(answers, versions, strict=True)
+    }
+
+
+def test_requests_that_are_left_out_leave_how_they_looked(engine: Engine, models: dict[str, Loaded]) -> None:
+    ask(Deployed(models["strong"]), engine, ("/predict", {"image": image(0)}), params=digits_params("log.inputs=omit"))
+    (row,) = logged(engine)
+    assert row.request is None
+    assert 0 < json.loads(row.descriptors)["brightness"] < 1
+
+
+def test_a_pseudonym_is_the_same_for_the_same_value_under_one_key(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = digits_params("log.pseudonymised=[image]")
+    for key in ("k" * 16, "l" * 16):
+        monkeypatch.setenv(KEY, key)
+        ask(Deployed(models["strong"]), engine, *[("/predict", {"image": image(n)}) for n in (0, 0, 1)], params=params)
+    first, same, other, *rekeyed = (json.loads(row.request)["image"] for row in logged(engine))
+    assert first == same != other
+    assert not {first, other} & set(rekeyed)
+    assert len(first) == 64
+
+
+def test_pseudonyms_need_a_key_and_a_field_that_requests_have(
+    models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("", "short"):
+        monkeypatch.setenv(KEY, key)
+        with pytest.raises(ConfigError, match=KEY):
+            Recording(digits_params("log.pseudonymised=[image]"))
+    monkeypatch.setenv(KEY, "k" * 16)
+    preprocessor = models["strong"].predictor.preprocessor
+    Recording(digits_params("log.pseudonymised=[image]")).check(preprocessor)
+    with pytest.raises(ConfigError, match="name is no field of a request; allowed: image"):
+        Recording(digits_params("log.pseudonymised=[name]")).check(preprocessor)
