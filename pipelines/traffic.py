@@ -1,5 +1,6 @@
 """traffic: the window to judge: production examples through the champion, shifted where asked, or out of the log."""
 
+from functools import partial
 from typing import Any
 
 from closedloop.config import Params
@@ -19,10 +20,10 @@ def main(params: Params, paths: Paths) -> None:
 
 
 def _from_log(params: Params, paths: Paths) -> dict[str, Any]:
-    from closedloop.monitoring.log_window import collect
+    from closedloop.monitoring.log_window import collect, load_answering
     from closedloop.prediction_log.store import open_log
 
-    return collect(params, paths, open_log(params))
+    return collect(params, paths, open_log(params), partial(load_answering, params))
 
 
 def _from_examples(params: Params, paths: Paths) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Sections about what happens to a trained model: evaluation, gate, serving, monitoring, retraining."""
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -54,7 +55,7 @@ class Traffic(Section):
     def _bounds(self) -> Self:
         if (self.start is None) != (self.end is None):
             raise ValueError("start and end are given together, or neither")
-        if self.start and self.end and self.start >= self.end:
+        if self.start and self.end and datetime.fromisoformat(self.start) >= datetime.fromisoformat(self.end):
             raise ValueError(f"start {self.start} must lie before end {self.end}")
         if self.source == "log" and self.scenario != "none":
             raise ValueError("a scenario shifts examples; what the log holds has happened: use scenario none")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from closedloop.monitoring.timeline import MARKS, SYMBOLS, accuracy_of, anchor, draw
+from closedloop.monitoring.wording import bounds_in_words
 from closedloop.prediction_log.attempts import Attempt
 from closedloop.prediction_log.checks import Check
 from closedloop.prediction_log.clock import to_text
@@ -146,8 +147,7 @@ def _window_row(check: Check) -> str:
 
 
 def _bounds(check: Check) -> str:
-    start, end = short(check.start), short(check.end)
-    return f"{start} to {end[11:] if start[:10] == end[:10] else end}"
+    return bounds_in_words(to_text(check.start), to_text(check.end))
 
 
 def _badge(verdict: str) -> str:

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import pyarrow.parquet as pq
 from sqlalchemy import Engine
 
 from closedloop.config import Params
-from closedloop.data.examples import ID, LABEL, read_examples
-from closedloop.data.partitions import newest_test_rows
+from closedloop.data.examples import ID, LABEL, PART, read_examples
+from closedloop.data.partitions import is_feedback
 from closedloop.errors import ConfigError, DataError
+from closedloop.evaluation.parts import TAG
 from closedloop.evaluation.profile import CONFIDENCE, PREDICTION, VERSION
 from closedloop.files import atomic
 from closedloop.monitoring.service import LATENCY, TIME
@@ -23,14 +25,22 @@ from closedloop.paths import Paths
 from closedloop.prediction_log import describing, reading
 from closedloop.prediction_log.clock import to_micros
 from closedloop.prediction_log.schema import CHAMPION
-from closedloop.registry.aliases import Champion, load_version
-from closedloop.registry.store import connect, tracking_uri, translated
+from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
 
 ANSWERED = (PREDICTION, CONFIDENCE, LABEL, VERSION, TIME, LATENCY)  # columns of the log besides what is described
 
 
-def collect(params: Params, paths: Paths, engine: Engine) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Answering:
+    """The version that answered: it need not be today's champion, so that a check can be repeated."""
+
+    version: int
+    predictor: Predictor
+    known: frozenset[str]  # the parts of the data that it was trained on
+
+
+def collect(params: Params, paths: Paths, engine: Engine, load: Callable[[int], Answering]) -> dict[str, Any]:
     """Write the profile of the window [traffic.start, traffic.end) of the log, and the reference of its version.
 
     One version is judged at a time: the one that answered last as champion. Returns the window in figures: its bounds,
@@ -40,7 +50,7 @@ def collect(params: Params, paths: Paths, engine: Engine) -> dict[str, Any]:
     start, end = bounds(params)
     name = params.task.name
     version, left_out = judged_version(_select(reading.batches(engine, name, start, end), ["version", "role"]))
-    deployed = _load(params, version)
+    deployed = load(version)
     describing.describe(engine, name, (start, end), deployed.predictor.preprocessor, get_task(params.task.kind))
     answers = _select(reading.batches(engine, name, start, end, version), [ID, "descriptors", *ANSWERED])
     facts = {
@@ -49,7 +59,8 @@ def collect(params: Params, paths: Paths, engine: Engine) -> dict[str, Any]:
         "left_out": left_out,
         "requests": {str(status): n for status, n in reading.request_counts(engine, name, start, end).items()},
     }
-    reference = observe(deployed.predictor, version, _reference_examples(params, paths, deployed), params)
+    examples = reference_examples(read_examples(paths.examples("test")), deployed.known, params.monitor.min_rows)
+    reference = observe(deployed.predictor, version, examples, params)
     window = profile_of(answers, reference)
     with atomic(paths.champion_reference) as temporary:
         reference.to_parquet(temporary, index=False)
@@ -95,13 +106,6 @@ def judged_version(answers: pa.Table) -> tuple[int, dict[str, int]]:
     return judged, {str(version): rows for version, rows in sorted(Counter(versions).items()) if version != judged}
 
 
-def _load(params: Params, version: int) -> Champion:
-    """The version that answered: it need not be today's champion, so that a check can be repeated."""
-    client = connect(params)
-    with translated(tracking_uri(params)):
-        return load_version(client, params.task.name, version)
-
-
 def profile_of(answers: pa.Table, reference: pd.DataFrame) -> pd.DataFrame:
     """The profile of answers with their descriptors, its columns of the reference's kinds, then time and latency.
 
@@ -125,8 +129,30 @@ def profile_of(answers: pa.Table, reference: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _reference_examples(params: Params, paths: Paths, deployed: Champion) -> pa.Table:
-    """The test examples of the newest partition, where they are enough: that is what the version was trained for."""
-    test = read_examples(paths.examples("test"))
-    newest = newest_test_rows(test)
-    return test if newest is None or newest.num_rows < params.monitor.min_rows else newest
+def reference_examples(test: pa.Table, known: Collection[str], min_rows: int) -> pa.Table:
+    """The test examples to judge a version by.
+
+    Where it was retrained on labelled feedback, and the newest partition in `known` has at least `min_rows` test
+    examples, those alone: they are the world that it was trained for. A partition that came after it does not count,
+    else a model that a changed world has left behind would be judged by that world and found clean.
+    """
+    if PART not in test.column_names:
+        return test
+    parts = [str(part) for part in test.column(PART).to_pylist()]
+    newest = next((part for part in reversed(parts) if is_feedback(part) and part in known), None)
+    if newest is None or parts.count(newest) < min_rows:
+        official = pa.array([not is_feedback(part) or part in known for part in parts])
+        return test.filter(official)
+    return test.filter(pa.array([part == newest for part in parts]))
+
+
+def load_answering(params: Params, version: int) -> Answering:
+    """Load a version from the registry. Raises RegistryError when it or its files are gone."""
+    from closedloop.registry.aliases import load_version
+    from closedloop.registry.store import connect, tracking_uri, translated
+
+    client, name = connect(params), params.task.name
+    with translated(tracking_uri(params)):
+        predictor = load_version(client, name, version).predictor
+        tags = client.get_model_version(name, str(version)).tags
+    return Answering(version, predictor, frozenset(json.loads(tags.get(TAG, "{}"))))

@@ -1,7 +1,6 @@
 """A window of production examples through the champion, shifted on purpose where the configuration says so."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from closedloop.config import Params, Traffic
-from closedloop.data.examples import read_examples
+from closedloop.data.examples import ID, read_examples
+from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
 from closedloop.evaluation.profile import VERSION, profile
 from closedloop.files import atomic, read_json
@@ -59,12 +59,14 @@ def send(params: Params, paths: Paths, champion: Any) -> pd.DataFrame:
     with atomic(paths.traffic) as temporary:
         window.to_parquet(temporary, index=False)
     evaluated = read_json(paths.report("registration.json"))["version"]
+    if champion.version == evaluated:
+        reference = pd.read_parquet(paths.reference)
+    else:
+        reference = observe(champion.predictor, champion.version, read_examples(paths.examples("test")), params)
+    # labelled feedback holds none of the production examples' kind, but what the world had become
+    reference = reference[~reference[ID].map(is_feedback)]
     with atomic(paths.champion_reference) as temporary:
-        if champion.version == evaluated:
-            shutil.copyfile(paths.reference, temporary)
-        else:
-            test = read_examples(paths.examples("test"))
-            observe(champion.predictor, champion.version, test, params).to_parquet(temporary, index=False)
+        reference.to_parquet(temporary, index=False)
     return window
 
 
