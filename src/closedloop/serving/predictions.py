@@ -13,6 +13,7 @@ from closedloop.config import Params
 from closedloop.errors import LogError
 from closedloop.prediction_log.clock import now
 from closedloop.prediction_log.ids import new_id
+from closedloop.prediction_log.schema import CANARY, CHAMPION
 from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.serving import events
 from closedloop.serving.auth import PREDICT, Keys
@@ -72,7 +73,16 @@ class Predictions:
         loaded, role = choose(champion, challenger, self._params.serving, ids[0])
         trace = trace_of(request.scope)
         trace.version, trace.examples = loaded.version, len(records)
-        rows, described = await self._answer(loaded, records, len(body), many)
+        try:
+            rows, described = await self._answer(loaded, records, len(body), many)
+        except Exception as error:
+            if role != CANARY:
+                raise
+            if not isinstance(error, Refusal):
+                events.emit("warning", "canary_failed", version=loaded.version, error=events.describe(error))
+            loaded, role = champion, CHAMPION  # a trial costs nobody the answer; a wrong request the champion refuses
+            trace.version = loaded.version
+            rows, described = await self._answer(loaded, records, len(body), many)
         answers = self._as_logged(ids, records, rows, described, loaded=loaded, role=role, began=began)
         await self._log(answers)
         self._metrics.predictions(loaded.version, role, answers)
