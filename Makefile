@@ -9,6 +9,9 @@ export DVC_NO_ANALYTICS := 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
 TASK_OPTION = $(if $(TASK),--task $(TASK))
+# under a scheduler drift is a finding that the next command acts on, and no failure
+FINDING = $(if $(SCHEDULED), || [ $$? -eq 3 ])
+EXTRAS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run params monitor summary plots models promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
@@ -23,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; choose one with make PYTHON=python3.11 …" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	@echo 'installing into $(VENV): about 2.5 GB, some minutes'
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev$(EXTRAS:%=,%)]'
 	@touch $@
 
 setup: $(STAMP)  ## make the virtual environment (the other targets do it when needed)
@@ -35,7 +38,7 @@ params: $(STAMP)  ## compose params.yaml from conf/   [TASK= ARGS=]
 	@$(BIN)/closedloop params $(TASK_OPTION) $(ARGS)
 
 monitor: $(STAMP)  ## judge a window of traffic; error 3: drift   [ARGS=traffic=log]
-	@$(BIN)/closedloop monitor $(TASK_OPTION) $(ARGS)
+	@$(BIN)/closedloop monitor $(TASK_OPTION) $(ARGS)$(FINDING)
 
 summary: $(STAMP)  ## what the last run came to
 	@$(BIN)/closedloop summary
@@ -68,7 +71,7 @@ judge: $(STAMP)  ## the challenger against the champion on labelled live traffic
 	@$(BIN)/closedloop judge
 
 retrain: $(STAMP)  ## retrain when there is a reason to   [ARGS=--force]
-	@$(BIN)/closedloop retrain $(ARGS)
+	@$(BIN)/closedloop retrain $(ARGS)$(FINDING)
 
 history: $(STAMP)  ## the attempts to retrain and the latest windows
 	@$(BIN)/closedloop history
@@ -141,4 +144,5 @@ distclean: clean  ## also delete the registry, the cache and the virtual environ
 	rm -rf mlflow.db* mlartifacts .dvc/cache .dvc/tmp $(VENV)
 
 lock: $(STAMP)  ## write what is installed into constraints.txt
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+	@echo '# Versions that are tested together; `make lock` writes this file.' > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> constraints.txt
