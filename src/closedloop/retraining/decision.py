@@ -97,7 +97,7 @@ def _drift(windows: list[Check], config: Retraining) -> str:
     why = next(iter(latest[-1].report["reasons"]), "drift")
     return (
         f"{alarms} of the last {_windows(len(latest))} of version {latest[-1].version} drifted, the latest, up to "
-        f"{to_text(latest[-1].end)}, among them ({why})"
+        f"{minute(latest[-1].end)}, among them ({why})"
     )
 
 
@@ -110,7 +110,7 @@ def _quality(windows: list[Check], config: Retraining) -> str:
         return ""
     return (
         f"accuracy {accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}] in the latest window with "
-        f"labels, up to {to_text(labelled[-1].end)}, lies below {config.min_accuracy:g} (retraining.min_accuracy)"
+        f"labels, up to {minute(labelled[-1].end)}, lies below {config.min_accuracy:g} (retraining.min_accuracy)"
     )
 
 
@@ -135,7 +135,7 @@ def _cooling(attempts: Sequence[Attempt], now: int, config: Retraining) -> str:
     if not ends or now >= until:
         return ""
     return (
-        f"the last attempt ended at {to_text(max(ends))}: the next starts at {to_text(until)} at the earliest "
+        f"the last attempt ended at {minute(max(ends))}: the next starts at {minute(until)} at the earliest "
         "(retraining.cooldown_hours)"
     )
 
@@ -168,3 +168,8 @@ def _no_reason(windows: list[Check], champion: Deployed, config: Retraining) -> 
 
 def _windows(count: int) -> str:
     return "window" if count == 1 else f"{count} windows"
+
+
+def minute(micros: int) -> str:
+    """2026-11-23 10:00 UTC."""
+    return f"{to_text(micros)[:16].replace('T', ' ')} UTC"
