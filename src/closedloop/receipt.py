@@ -25,7 +25,8 @@ JUDGES = (  # another judge, another verdict
 def current_receipt(params: Params, paths: Paths) -> dict[str, Any] | None:
     """The last receipt where model, evaluation and gate are unchanged and its version is there; None otherwise.
 
-    A champion that was moved by hand since is written into it, so that the traffic goes through the new one.
+    A champion that was moved since, by hand or on live traffic, is written into it, so that the traffic goes through
+    the new one.
     """
     file = paths.report("registration.json")
     if not file.is_file() or not paths.report("model_card.md").is_file():
@@ -41,7 +42,7 @@ def current_receipt(params: Params, paths: Paths) -> dict[str, Any] | None:
     if not there or champion is None:
         return None
     if champion != receipt["champion"]:
-        reason = f"the champion is version {champion}, set by hand"
+        reason = f"the champion is version {champion}, set by hand or on live traffic (`make models`)"
         receipt |= {"champion": champion, "verdict": "by hand", "reasons": [reason], "summary": reason}
         write_json(file, receipt)
     return receipt
