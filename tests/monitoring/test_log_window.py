@@ -200,6 +200,7 @@ def test_errors_alarm_without_blaming_the_model(production: Production) -> None:
     (reason,) = report["reasons"]
     assert "40 of 240 requests (16.7%) failed (40 with 500)" in reason
     assert monitor.figures(report)["service/errors_share"] == pytest.approx(1 / 6)
+    assert "latency 4.0 ms, 40 of 240 requests failed, 0 of 240 requests refused" in monitor.headline(report)
 
 
 def test_slow_answers_alarm_even_where_the_rows_are_too_few_to_judge(production: Production) -> None:

@@ -105,6 +105,7 @@ def headline(report: dict[str, Any]) -> str:
         for key, name in (("accuracy", "accuracy"), ("estimated_accuracy", "estimated without labels"))
         if report[key]
     ]
+    seen += service.in_words(report["service"]) if "service" in report else []
     what = f"{report['verdict'].replace('_', ' ')}: {rows_in_words(window)}, version {window['version']}"
     why = "; ".join(reasons) or f"none of {len(report['columns'])} columns has moved"
     left_out = left_out_in_words(window)

@@ -103,6 +103,19 @@ def _share_reason(part: Mapping[str, Any], what: str, key: str) -> str:
     )
 
 
+def in_words(service: Mapping[str, Any]) -> list[str]:
+    """How the server did, in a few words a part."""
+    latency = service["latency"]
+    return [
+        *([f"95th percentile of latency {latency['p95']:.1f} ms"] if latency else []),
+        *(
+            f"{service[part]['count']:,} of {service[part]['requests']:,} requests {what}"
+            for part, what in (("errors", "failed"), ("rejected", "refused"))
+            if service[part]
+        ),
+    ]
+
+
 def figures(service: Mapping[str, Any]) -> dict[str, float]:
     """What is worth following over time, by MLflow metric name."""
     found = {
