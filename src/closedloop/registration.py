@@ -21,6 +21,7 @@ from closedloop.paths import Paths
 from closedloop.receipt import receipt_digests
 from closedloop.registry import packaging
 from closedloop.registry.aliases import (
+    by_hand_since,
     champion_version,
     find_version,
     is_rolled_back,
@@ -73,7 +74,7 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         missing=missing,
         recent=recent,
     )
-    word, reasons = _decision(client, name, challenger, champion, verdict)
+    word, reasons = _decision(client, name, challenger, champion, verdict, begun=run.started)
     tags = {
         "verdict": word,
         "reason": reasons[0],
@@ -110,8 +111,11 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     }
 
 
-def _decision(client: Any, name: str, challenger: int, champion: int | None, verdict: Verdict) -> tuple[str, list[str]]:
-    """The verdict in a word, with its reasons: the gate's, unless the version is champion already or was taken back."""
+def _decision(
+    client: Any, name: str, challenger: int, champion: int | None, verdict: Verdict, *, begun: str
+) -> tuple[str, list[str]]:
+    """The verdict in a word, with its reasons: the gate's, unless the version is champion already, a person has taken
+    it back, or a person has chosen the champion since its training had begun (UTC)."""
     if champion == challenger:
         if not verdict.promote:
             return PROMOTED, [f"champion already, and stays so, although {verdict.reasons[0]}"]
@@ -120,6 +124,13 @@ def _decision(client: Any, name: str, challenger: int, champion: int | None, ver
         return tags.get("verdict", PROMOTED), [tags.get("reason", "this model is the champion already")]
     if is_rolled_back(moves(client, name), challenger):
         return REFUSED, [f"it was rolled back by hand; `make promote VERSION={challenger}` takes it up again"]
+    choice = by_hand_since(moves(client, name), begun)
+    if verdict.promote and choice:
+        return REFUSED, [
+            f"version {champion} was made champion by hand at {choice.time}, after this training had begun; "
+            f"`make promote VERSION={challenger}` puts this version in its place",
+            *verdict.reasons,
+        ]
     return (PROMOTED if verdict.promote else REFUSED), verdict.reasons
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from closedloop.config import Params
 from closedloop.errors import ConfigError, DataError, RegistryError
-from closedloop.registry.store import CHAMPION, connect, registry_lock, tracking_uri, translated
+from closedloop.registry.store import CHAMPION, UTC_SECOND, connect, registry_lock, tracking_uri, translated
 from closedloop.registry.watch import find_flaw, model_files
 from closedloop.serving.predictor import Predictor
 
@@ -104,7 +104,7 @@ def move_champion(client: Any, name: str, version: int, reason: str) -> None:
 
     In this order a kill in between leaves a move too many, which rollback skips, and never one too few.
     """
-    move = Move(version, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), reason)
+    move = Move(version, time.strftime(UTC_SECOND, time.gmtime()), reason)
     history = [*moves(client, name), move]
     client.set_registered_model_tag(name, HISTORY, json.dumps([asdict(m) for m in history]))
     client.set_registered_model_alias(name, CHAMPION, str(version))
@@ -168,6 +168,12 @@ def is_rolled_back(history: list[Move], version: int) -> bool:
         elif move.reason == f"{ROLLED_BACK} {version}":
             taken_back = True
     return taken_back
+
+
+def by_hand_since(history: list[Move], moment: str) -> Move | None:
+    """The move that made the champion, where a person made it after a moment (UTC, as in a move); None otherwise."""
+    last = history[-1] if history else None
+    return last if last and last.time > moment and last.reason.startswith((BY_HAND, ROLLED_BACK)) else None
 
 
 def standing_champion(client: Any, name: str) -> int | None:

@@ -14,7 +14,7 @@ import psutil
 
 from closedloop.config import Params
 from closedloop.lineage import git_commit, library_versions
-from closedloop.registry.store import connect, tracking_uri, translated
+from closedloop.registry.store import UTC_SECOND, connect, tracking_uri, translated
 
 # the sections of the configuration that a person compares runs by
 COMPARED = {"seed", "preprocess", "model", "augmentation", "optimizer", "scheduler", "trainer"}
@@ -34,6 +34,12 @@ class Run:
 
         now = int(time.time() * 1000)
         self.client.log_batch(self.id, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
+
+    @property
+    def started(self) -> str:
+        """When the run began, UTC."""
+        milliseconds = self.client.get_run(self.id).info.start_time
+        return time.strftime(UTC_SECOND, time.gmtime(milliseconds / 1000))
 
     def keep(self, *files: Path, folder: str | None = None) -> None:
         """Copy files or folders into the run's artifacts; what does not exist is left out."""

@@ -14,6 +14,7 @@ from closedloop.errors import RegistryError
 from closedloop.sources.transport import public
 
 LOCK_SECONDS = 60.0
+UTC_SECOND = "%Y-%m-%dT%H:%M:%SZ"  # how times are written into the store, and read there by people
 CHAMPION = "champion"  # the alias of the deployed version
 CHALLENGER = "challenger"  # the alias of a version that is tried on live traffic
 
