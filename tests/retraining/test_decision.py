@@ -67,7 +67,7 @@ def test_two_of_the_last_three_windows_with_the_latest_among_them_are_a_reason()
     found = decided([window(3), window(2, "clean"), window(1)])
     assert found.trigger == "drift"
     assert found.reasons == [
-        "2 of the last 3 windows of version 2 drifted, the latest, up to 2027-01-15T07:00:00Z, among them "
+        "2 of the last 3 windows of version 2 drifted, the latest, up to 2027-01-15 07:00 UTC, among them "
         "(brightness moved)"
     ]
     assert found.waiting == []
@@ -119,7 +119,7 @@ def test_the_cool_down_runs_from_the_end_of_the_last_attempt() -> None:
     waiting = decided(alarms, [long], cooldown_hours=6)
     assert waiting.trigger is None
     assert waiting.reasons  # the reason stands, and is said
-    assert "2027-01-15T10:00:00Z at the earliest" in waiting.waiting[0]
+    assert "2027-01-15 10:00 UTC at the earliest" in waiting.waiting[0]
     assert decided(alarms, [long], cooldown_hours=4).trigger == "drift"
     assert decided(alarms, [long], cooldown_hours=6, by_hand=True).trigger == "by_hand"
 
