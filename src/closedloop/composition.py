@@ -25,6 +25,8 @@ def compose(task: str, overrides: Sequence[str] = (), conf: Path = Path("conf"))
     known = sorted(path.stem for path in (conf / "task").glob("*.yaml"))
     if task not in known:
         raise ConfigError(f"there is no task {task!r}; conf/task/ has: {', '.join(known)}")
+    if any(override.partition("=")[0] == "task" for override in overrides):
+        raise ConfigError("the task is chosen with TASK=…, or --task, and not among the overrides")
     refused = _refused(task, overrides, conf)
     if refused:
         raise ConfigError("Hydra refuses:\n" + "\n".join(f"  - {line}" for line in refused))

@@ -85,6 +85,7 @@ def test_back_to_examples_the_bounds_go(ran: list[Any]) -> None:
         (["traffic=log", "traffic.start=2026-11-23T10:00:00Z"], "given together"),
         (["traffic=log", WINDOW[0], "traffic.end=2026-11-23T10:00:00.0Z"], "must lie before end"),
         (["traffic=log", "traffic.scenario=noise"], "use scenario none"),
+        (["traffic=log", "task=mnist"], "chosen with TASK="),
         (["traffic=log", WINDOW[0], "traffic.end=2026-13-23T10:00:00Z"], "month must be in 1..12"),
         (["traffic=log", "traffic.start=yesterday", "traffic.end=today"], "traffic.start"),
     ],

@@ -1,7 +1,7 @@
 """Composing the configuration, running the stages, and looking at what came of it."""
 
 from closedloop.commands import PARAMS, Command, Options, Parser
-from closedloop.errors import ConfigError, DriftFound
+from closedloop.errors import DriftFound
 
 
 def compose_params(options: Options) -> None:
@@ -16,8 +16,6 @@ def _compose(options: Options) -> None:
     from closedloop.composition import current, merged, write
 
     task, recorded = (options.task, []) if options.task else current(PARAMS)
-    if any(override.partition("=")[0] == "task" for override in options.overrides):
-        raise ConfigError("the task is chosen with TASK=…, or --task, and not among the overrides")
     overrides = merged(recorded, options.overrides)
     write(PARAMS, task, overrides)
     print(f"params.yaml: task {task}" + (f", {' '.join(overrides)}" if overrides else ""))
