@@ -6,8 +6,8 @@ from closedloop.config import Params
 from closedloop.prediction_log import attempts, checks
 from closedloop.prediction_log.attempts import Attempt
 from closedloop.prediction_log.checks import Check
-from closedloop.prediction_log.clock import to_text
 from closedloop.prediction_log.store import open_log
+from closedloop.retraining.decision import minute
 
 ATTEMPTS, WINDOWS = 20, 10  # rows shown at most
 WIDTH = 100  # characters of a reason
@@ -26,14 +26,14 @@ def history(params: Params) -> str:
 def _attempts(past: list[Attempt], task: str) -> list[str]:
     if not past:
         return [f"no attempt to retrain {task} yet; `make retrain` makes one when there is a reason to"]
-    head = f"{'started (UTC)':18}{'trigger':12}{'new data':>9}  {'model':>6}  {'outcome':13}{'champion':>8}  why"
+    head = f"{'started':22}{'trigger':12}{'new data':>9}  {'model':>6}  {'outcome':13}{'champion':>8}  why"
     return [head, *(_attempt(attempt) for attempt in reversed(past))]
 
 
 def _attempt(attempt: Attempt) -> str:
     used = (attempt.data or {}).get("used")
     return (
-        f"{_minute(attempt.started):18}{attempt.trigger:12}{'' if used is None else f'{used:,}':>9}  "
+        f"{minute(attempt.started):22}{attempt.trigger:12}{'' if used is None else f'{used:,}':>9}  "
         f"{attempt.challenger or '':>6}  {attempt.outcome:13}{_champion(attempt):>8}  {_short(why(attempt))}"
     )
 
@@ -52,14 +52,14 @@ def _champion(attempt: Attempt) -> str:
 def _windows(judged: list[Check], task: str) -> list[str]:
     if not judged:
         return [f"no window of {task} has been checked yet; `make monitor ARGS=traffic=log` checks one"]
-    head = f"{'window ends (UTC)':18}{'rows':>12}  {'version':>7}  {'verdict':13}{'accuracy':>8}  why"
+    head = f"{'window ends':22}{'rows':>12}  {'version':>7}  {'verdict':13}{'accuracy':>8}  why"
     return [head, *(_window(check) for check in reversed(judged))]
 
 
 def _window(check: Check) -> str:
     reasons = check.report.get("reasons", [])
     return (
-        f"{_minute(check.end):18}{check.rows:>12,}  {check.version:>7}  {check.verdict.replace('_', ' '):13}"
+        f"{minute(check.end):22}{check.rows:>12,}  {check.version:>7}  {check.verdict.replace('_', ' '):13}"
         f"{_accuracy(check.report):>8}  {_short(reasons[0] if reasons else '')}".rstrip()
     )
 
@@ -69,10 +69,6 @@ def _accuracy(report: dict[str, Any]) -> str:
     measured, estimated = report.get("accuracy"), report.get("estimated_accuracy")
     found = measured or estimated
     return f"{'' if measured else '~'}{found['value']:.3f}" if found else ""
-
-
-def _minute(micros: int) -> str:
-    return to_text(micros)[:16].replace("T", " ")
 
 
 def _short(text: str) -> str:

@@ -1,5 +1,7 @@
 """One retraining, from the decision to the record: new labels become data, the pipeline runs, the gate decides."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,21 +10,22 @@ from sqlalchemy import Engine
 
 from closedloop.composition import check_current
 from closedloop.config import Params, load
-from closedloop.data.partitions import Partition, read_list
+from closedloop.data.partitions import built_file, read_list
 from closedloop.errors import ClosedLoopError, RegistryError
 from closedloop.files import read_json
 from closedloop.paths import Paths
 from closedloop.prediction_log import attempts, checks, clock, labels
 from closedloop.prediction_log.attempts import INTERRUPTED, Attempt
 from closedloop.prediction_log.store import open_log
-from closedloop.registry.store import CHAMPION
+from closedloop.registry.store import CHAMPION, connect, tracking_uri, translated
 from closedloop.registry.watch import alias_version
 from closedloop.reproduction import StageError, exclusive, reproduce
 from closedloop.retraining import partition
-from closedloop.retraining.decision import FAILED, Decision, Deployed, decide
+from closedloop.retraining.decision import FAILED, Decision, Deployed, decide, minute
+from closedloop.retraining.partition import Built
 from closedloop.stage import Failure
 
-UNCHANGED, WAITING = "unchanged", "waiting"
+PROMOTED, REFUSED, UNCHANGED, WAITING = "promoted", "refused", "unchanged", "waiting"
 STARVED = 3  # exit code: drift stands, and labels are what lacks
 REMEMBERED = 200  # attempts and windows that a decision looks at
 
@@ -37,7 +40,7 @@ class AttemptResult:
 
 
 @dataclass(frozen=True)
-class _Retraining:
+class _Work:
     """What every step of one call needs."""
 
     file: Path  # params.yaml
@@ -50,32 +53,53 @@ class _Retraining:
         return self.params.task.name
 
 
+@dataclass(frozen=True)
+class _Cause:
+    """Why an attempt is made, and for which champion."""
+
+    trigger: str
+    reasons: list[str]
+    champion: int | None
+
+
 def retrain(params_path: Path, force: bool) -> AttemptResult:
     """Retrain when there is a reason to, or when asked to (`force`); an attempt that was killed is gone on with.
 
-    Raises ConfigError when params.yaml is stale or wrong, and another ClosedLoopError when the attempt fails: its
-    partition is then off the list again, the champion is as before, and the record says why.
+    Raises ConfigError when params.yaml is stale or wrong, and ClosedLoopError when the attempt fails: its partition is
+    off the list again then, the champion is as before, and the record says why.
     """
     with exclusive():
         check_current(params_path)
         params = load(params_path)
-        work = _Retraining(params_path, params, Paths(params.task.name), open_log(params))
+        work = _Work(params_path, params, Paths(params.task.name), open_log(params))
         past = attempts.recent(work.engine, work.task, REMEMBERED)
-        if past and past[-1].outcome == INTERRUPTED:
-            _say(f"the attempt of {clock.to_text(past[-1].started)} was interrupted: its process has died")
-            pending = _pending(work, past[-1])
-            if pending:
-                _say(f"going on with it, and with its partition {pending.sha256[:8]}")
-                return _go_on(work, past[-1], pending)
-            _say("it had added no data yet: deciding anew")
         champion = _deployed(params)
+        if past and past[-1].outcome == INTERRUPTED:
+            lost = past[-1]
+            print(f"the attempt of {minute(lost.started)} was interrupted: its process is gone", flush=True)
+            pending = _pending(work, lost)
+            if pending:
+                reasons = [*lost.reasons, f"goes on with the attempt of {minute(lost.started)}, which was interrupted"]
+                return _attempt(work, _Cause(lost.trigger, reasons, lost.champion_before), pending)
         decision = _decide(work, past, champion, force)
         if decision.trigger is None:
             return _waiting(decision)
-        return _begin(work, decision.trigger, decision.reasons, champion.version)
+        return _attempt(work, _Cause(decision.trigger, decision.reasons, champion.version))
 
 
-def _decide(work: _Retraining, past: list[Attempt], champion: Deployed, force: bool) -> Decision:
+def _deployed(params: Params) -> Deployed:
+    """Raises RegistryError when there is no champion, or the registry does not answer."""
+    task, version = params.task.name, alias_version(params, CHAMPION)
+    if version is None:
+        raise RegistryError(f"there is no champion of {task} to retrain; `make run` trains and registers one")
+    client = connect(params)
+    with translated(tracking_uri(params)):
+        milliseconds = client.get_model_version(task, str(version)).creation_timestamp
+    return Deployed(version, int(milliseconds) * 1000)
+
+
+def _decide(work: _Work, past: list[Attempt], champion: Deployed, force: bool) -> Decision:
+    partition.release(work.engine, work.task, read_list(work.paths.partitions))
     return decide(
         checks.recent(work.engine, work.task, REMEMBERED),
         past,
@@ -87,97 +111,90 @@ def _decide(work: _Retraining, past: list[Attempt], champion: Deployed, force: b
     )
 
 
-def _deployed(params: Params) -> Deployed:
-    """Raises RegistryError when there is no champion."""
-    from closedloop.registry.store import connect, tracking_uri, translated
-
-    task, version = params.task.name, alias_version(params, CHAMPION)
-    if version is None:
-        raise RegistryError(f"there is no champion of {task} to retrain; `make run` trains and registers one")
-    client = connect(params)
-    with translated(tracking_uri(params)):
-        registered = int(client.get_model_version(task, str(version)).creation_timestamp)  # milliseconds
-    return Deployed(version, registered * 1000)
-
-
 def _waiting(decision: Decision) -> AttemptResult:
     lines = [*decision.reasons, *(f"not retrained: {sentence}" for sentence in decision.waiting)]
     return AttemptResult(WAITING, "\n".join(lines), STARVED if decision.starved else 0)
 
 
-def _pending(work: _Retraining, lost: Attempt) -> Partition | None:
-    """The partition that an interrupted attempt had put on the list."""
-    return next((entry for entry in read_list(work.paths.partitions) if entry.sha256 == lost.partition), None)
+def _pending(work: _Work, lost: Attempt) -> Built | None:
+    """The partition that an interrupted attempt had put on the list of this folder."""
+    listed = read_list(work.paths.partitions)
+    found = next((entry for entry in listed if entry.sha256 == lost.partition), None)
+    if found is None or lost.data is None or not built_file(work.paths, found).is_file():
+        return None
+    return Built(found, lost.data)
 
 
-def _begin(work: _Retraining, trigger: str, reasons: list[str], champion: int) -> AttemptResult:
-    _say(*reasons)
-    attempt = attempts.begin(work.engine, work.task, trigger, reasons, champion)
-    added: Partition | None = None
+def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> AttemptResult:
+    """Make one attempt, on new data or on those that an interrupted one had added."""
+    print("\n".join(cause.reasons), flush=True)
+    attempt = attempts.begin(work.engine, work.task, cause.trigger, cause.reasons, cause.champion)
+    built = pending
     try:
-        built = partition.build(work.params, work.paths, work.engine)
-        added = built.partition
-        attempts.note(work.engine, attempt, partition=added.sha256, data=built.counts)
-        _say(built.summary)
-        receipt = _learn_from(work, added)
+        built = built or partition.build(work.params, work.paths, work.engine)
+        print(built.summary, flush=True)
+        attempts.note(work.engine, attempt, partition=built.partition.sha256, data=built.counts)
+        partition.append(work.paths, built.partition)
+        reproduce(work.file, ["register"])
+        receipt = read_json(work.paths.report("registration.json"))
     except (Exception, KeyboardInterrupt) as error:
-        _fail(work, attempt, added, error)
+        _fail(work, attempt, built, error)
         raise
-    return _finish(work, attempt, champion, receipt)
+    return _finish(work, attempt, cause, built, receipt)
 
 
-def _go_on(work: _Retraining, lost: Attempt, pending: Partition) -> AttemptResult:
-    """Do what an interrupted attempt has left undone, on its own data and for its own reasons."""
-    when = clock.to_text(lost.started)
-    reasons = [*lost.reasons, f"the attempt of {when} was interrupted, and this one goes on with it"]
-    attempt = attempts.begin(work.engine, work.task, lost.trigger, reasons, lost.champion_before)
-    try:
-        attempts.note(work.engine, attempt, partition=pending.sha256, data=lost.data)
-        receipt = _learn_from(work, pending)
-    except (Exception, KeyboardInterrupt) as error:
-        _fail(work, attempt, pending, error)
-        raise
-    return _finish(work, attempt, lost.champion_before, receipt)
-
-
-def _learn_from(work: _Retraining, added: Partition) -> dict[str, Any]:
-    """List a partition, mark its labels as used, and run the pipeline up to the gate's verdict; return the receipt."""
-    partition.append(work.paths, added)
-    partition.mark_used(work.paths, work.engine, added)
-    reproduce(work.file, ["register"])
-    receipt: dict[str, Any] = read_json(work.paths.report("registration.json"))
-    return receipt
-
-
-def _finish(work: _Retraining, attempt: str, before: int | None, receipt: dict[str, Any]) -> AttemptResult:
-    """Complete the record of an attempt that came to a verdict."""
-    challenger, after = receipt["version"], receipt["champion"]
-    outcome = UNCHANGED if challenger == before else receipt["verdict"]
-    attempts.finish(
-        work.engine,
-        attempt,
-        outcome,
-        challenger=challenger,
-        champion_after=after,
-        verdict={key: receipt.get(key) for key in ("verdict", "reasons", "checks", "comparison", "recent")},
+def _fail(work: _Work, attempt: str, built: Built | None, error: BaseException) -> None:
+    """Leave the data as they were before the attempt, and a record that says why it failed."""
+    reason, transient = _reason(error)
+    champion = None
+    with suppress(RegistryError):
+        champion = alias_version(work.params, CHAMPION)
+    if built:
+        _try("the partition is still on the list", lambda: partition.remove(work.paths, built.partition))
+    verdict = {"error": reason, "transient": transient}
+    _try(
+        "the record of this attempt could not be completed",
+        lambda: attempts.finish(work.engine, attempt, FAILED, champion_after=champion, verdict=verdict),
     )
-    text = f"{outcome}: {receipt['summary']}\nnow commit {work.paths.partitions}, dvc.lock and {work.paths.reports}"
-    return AttemptResult(outcome, text)
+    if champion:
+        print(f"the attempt has failed; version {champion} of {work.task} is the champion", flush=True)
 
 
-def _fail(work: _Retraining, attempt: str, added: Partition | None, error: BaseException) -> None:
-    """Take the partition back and complete the record of an attempt that came to nothing; never hides the error."""
+def _reason(error: BaseException) -> tuple[str, bool]:
+    """What an error says, and whether it may go away by itself."""
+    if isinstance(error, StageError):
+        return error.reason, error.transient
     failure = Failure.of(error)
-    reason = error.reason if isinstance(error, StageError) else failure.message if failure else repr(error)
-    transient = error.transient if isinstance(error, StageError) else failure is not None and failure.transient
-    if added:
-        partition.remove(work.paths, added)
+    return (failure.message, failure.transient) if failure else (f"{type(error).__name__}: {error}", False)
+
+
+def _try(otherwise: str, step: Callable[[], None]) -> None:
+    """Clean up as far as possible: the error that made it necessary is the one to be raised."""
     try:
-        attempts.finish(work.engine, attempt, FAILED, verdict={"error": reason, "transient": transient})
-    except ClosedLoopError as unrecorded:
-        _say(f"the attempt's record could not be completed: {unrecorded}")
+        step()
+    except (ClosedLoopError, OSError) as error:
+        print(f"{otherwise} ({error}); the next `make retrain` puts it right", flush=True)
 
 
-def _say(*sentences: str) -> None:
-    for sentence in sentences:
-        print(f"closedloop: {sentence}", flush=True)
+def _finish(work: _Work, attempt: str, cause: _Cause, built: Built, receipt: dict[str, Any]) -> AttemptResult:
+    """Complete the record; labels first, so that a kill in between leaves an attempt to go on with."""
+    outcome = _outcome(receipt, cause.champion)
+    text = f"version {receipt['version']} of {work.task} {outcome}: {receipt['reasons'][0]}"
+    verdict = {key: receipt[key] for key in ("verdict", "reasons", "checks", "comparison", "recent")}
+    try:
+        champion = alias_version(work.params, CHAMPION)
+        partition.mark_used(work.paths, work.engine, built.partition)
+        columns = {"challenger": receipt["version"], "champion_after": champion, "verdict": verdict}
+        attempts.finish(work.engine, attempt, outcome, **columns)
+    except ClosedLoopError as error:
+        raise ClosedLoopError(f"{text}. Its record could not be completed: {error}") from error
+    if champion != receipt["champion"]:
+        text += f"; meanwhile version {champion} was made the champion by hand"
+    commit = f"commit {work.paths.partitions}, dvc.lock and {work.paths.reports}"
+    return AttemptResult(outcome, f"{text}; the champion is version {champion}\n{commit}")
+
+
+def _outcome(receipt: dict[str, Any], champion_before: int | None) -> str:
+    if receipt["version"] == champion_before:
+        return UNCHANGED
+    return PROMOTED if receipt["champion"] == receipt["version"] else REFUSED
