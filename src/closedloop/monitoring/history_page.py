@@ -201,5 +201,6 @@ def _outcome(attempt: Attempt) -> str:
         "refused": f"version {attempt.challenger} was refused, version {attempt.champion_before} stays",
         "unchanged": f"nothing came of it, version {attempt.champion_before} stays",
         "running": "it is under way",
+        "interrupted": "it was interrupted",
     }
-    return versions.get(attempt.outcome, f"it {attempt.outcome}, version {attempt.champion_before} stays")
+    return versions.get(attempt.outcome, f"it {attempt.outcome}")

@@ -18,7 +18,7 @@ MARKS = {"promoted": "▲", "refused": "▽", "failed": "✕", "interrupted": "�
 LEFT, RIGHT, TOP, PLOT, FOOT = 8.0, 44.0, 34.0, 150.0, 84.0  # px: margins, and the height of the accuracy's axis
 SLOT = (24.0, 56.0)  # px a window: at least, at most
 WIDTH = 1000.0  # px that a page on a desk has room for
-STEP = 110.0  # px between two labels of time
+STEP = 150.0  # px between two labels of time
 
 
 def accuracy_of(report: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
