@@ -137,6 +137,15 @@ def test_another_version_than_the_evaluated_one_is_held_against_its_own_answers(
     assert monitor.check(params("traffic.seed=1"), project)["verdict"] == "clean"
 
 
+def test_labelled_feedback_is_no_reference_for_production_examples(project: Paths, answered: Any) -> None:
+    """After a retraining the test split holds the changed world too; the production examples are of the one before."""
+    reference = pd.read_parquet(project.reference)
+    changed = answered.window("contrast", 5, 0).assign(id=[f"feedback-0a1b2c3d-{row:06d}" for row in range(300)])
+    pd.concat([reference, changed]).to_parquet(project.reference, index=False)
+    assert run(project, answered, "traffic.seed=1")["verdict"] == "clean"
+    assert list(pd.read_parquet(project.champion_reference)["id"]) == list(reference["id"])
+
+
 def test_a_file_that_is_no_profile_is_named(project: Paths, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"traffic.parquet is missing"):
         read_profile(project.traffic)
