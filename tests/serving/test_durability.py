@@ -1,0 +1,149 @@
+"""What was answered is in the log, however the server ends; and it ends well when it is asked to."""
+
+import contextlib
+import http.client
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+from running_server import HOST, JSON, PATIENCE, RunningServer, image, start, wait_until_answering
+
+from conftest import MakeServer
+
+BODIES = [json.dumps({"image": image(row)}).encode() for row in range(8)]
+
+
+@dataclass
+class Crowd:
+    """Clients that ask on and on over kept connections, and what they have seen."""
+
+    server: RunningServer
+    ids: list[str] = field(default_factory=list)  # of acknowledged predictions
+    statuses: set[int] = field(default_factory=set)
+    unanswered: int = 0  # requests on a connection that had been answered before, and that got nothing back
+    ending: bool = False  # no failure counts as unexpected from now on
+
+    def ask(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            connection = http.client.HTTPConnection(HOST, self.server.port, timeout=PATIENCE)
+            answered = 0
+            with contextlib.closing(connection):
+                try:
+                    while not ended.is_set():
+                        connection.request("POST", "/predict", BODIES[answered % len(BODIES)], JSON)
+                        answer = connection.getresponse()
+                        content = answer.read()
+                        self.statuses.add(answer.status)
+                        if answer.status == 200:
+                            self.ids.append(json.loads(content)["id"])
+                        answered += 1
+                        if answer.will_close:
+                            break
+                except (OSError, http.client.HTTPException):
+                    self.unanswered += bool(answered)
+                    if self.ending:
+                        return
+
+
+@contextlib.contextmanager
+def crowd(server: RunningServer, clients: int = 4) -> Iterator[Crowd]:
+    asking, ended = Crowd(server), threading.Event()
+    threads = [threading.Thread(target=asking.ask, args=(ended,)) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield asking
+    finally:
+        asking.ending = True
+        ended.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+def wait_for_answers(asking: Crowd, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while len(asking.ids) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def killed_again_and_again(server: RunningServer, times: int) -> None:
+    acknowledged: set[str] = set()
+    for round_ in range(times):
+        with crowd(server) as asking:
+            wait_for_answers(asking, 50 + 37 * round_ % 200)
+            asking.ending = True
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait(PATIENCE)
+        acknowledged.update(asking.ids)
+        missing = acknowledged - server.logged_ids()
+        assert not missing, f"{len(missing)} of {len(acknowledged)} are lost after kill {round_ + 1}"
+        if round_ + 1 < times:
+            server = start(server.root)
+            wait_until_answering(server)
+    server.process.kill()
+
+
+def test_an_acknowledged_prediction_survives_sigkill(make_server: MakeServer) -> None:
+    killed_again_and_again(make_server(), times=2)
+
+
+@pytest.mark.slow
+def test_an_acknowledged_prediction_survives_twenty_sigkills(make_server: MakeServer) -> None:
+    killed_again_and_again(make_server(), times=20)
+
+
+def test_sigterm_answers_what_was_accepted_and_loses_nothing(make_server: MakeServer) -> None:
+    server = make_server()
+    with crowd(server, clients=8) as asking:
+        wait_for_answers(asking, 100)
+        asking.ending = True
+        assert server.stop() == 0
+    assert asking.unanswered == 0
+    assert asking.statuses == {200}
+    assert set(asking.ids) == server.logged_ids()
+    assert [line["event"] for line in server.events("stopped")] == ["stopped"]
+
+
+def workers_of(server: RunningServer) -> set[int]:
+    """The ids of the processes that answer."""
+    children = psutil.Process(server.process.pid).children()
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return {child.pid for child in alive if "spawn_main" in " ".join(child.cmdline())}
+
+
+def counted(server: RunningServer, status: int) -> float:
+    """Requests to /predict as /metrics tells them, of all workers."""
+    name = f'closedloop_requests_total{{route="/predict",status="{status}"}} '
+    lines = server.get("/metrics").body.decode().splitlines()
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def test_two_workers_share_the_work_and_one_that_dies_is_replaced(make_server: MakeServer) -> None:
+    server = make_server(arguments=("--workers", "2"))
+    before = workers_of(server)
+    assert len(before) == 2
+    with crowd(server) as asking:
+        wait_for_answers(asking, 200)
+    assert set(asking.ids) <= server.logged_ids()
+    assert counted(server, 200) == len(asking.ids)
+    psutil.Process(min(before)).kill()
+    deadline = time.monotonic() + PATIENCE
+    while len(workers_of(server) - {min(before)}) < 2:
+        assert time.monotonic() < deadline, "the worker is not replaced"
+        time.sleep(0.1)
+    assert counted(server, 200) == len(asking.ids)  # what the dead one has counted stays
+    with crowd(server) as after:
+        wait_for_answers(after, 50)
+    assert after.statuses == {200}
+    assert set(after.ids) <= server.logged_ids()
+    everybody = [psutil.Process(pid) for pid in workers_of(server)]
+    assert server.stop() == 0
+    _, alive = psutil.wait_procs(everybody, timeout=PATIENCE)
+    assert not alive
