@@ -135,6 +135,7 @@ def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> Attemp
         print(built.summary, flush=True)
         attempts.note(work.engine, attempt, partition=built.partition.sha256, data=built.counts)
         partition.append(work.paths, built.partition)
+        work.engine.dispose()  # a training takes long: a log that is lost meanwhile must not be written to unnoticed
         reproduce(work.file, ["register"])
         receipt = read_json(work.paths.report("registration.json"))
     except (Exception, KeyboardInterrupt) as error:
