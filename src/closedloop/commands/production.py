@@ -67,9 +67,22 @@ def prune(_options: Options) -> None:
 def retrain(options: Options) -> int:
     from closedloop.retraining.loop import retrain as run_loop
 
-    result = run_loop(PARAMS, options.force)
+    try:
+        result = run_loop(PARAMS, options.force)
+    finally:  # the page shows attempts that came to nothing as well
+        _write_history()
     print(result.text)
     return result.exit_code
+
+
+def _write_history() -> None:
+    from closedloop.config import load
+    from closedloop.monitoring.recording import write_history
+    from closedloop.paths import Paths
+    from closedloop.prediction_log.store import open_log
+
+    params = load(PARAMS)
+    write_history(params, Paths(params.task.name), open_log(params))
 
 
 def history(_options: Options) -> None:
