@@ -3,6 +3,8 @@
 from typing import Any
 
 from closedloop.config import Params
+from closedloop.monitoring.recording import write_history
+from closedloop.paths import Paths
 from closedloop.prediction_log import attempts, checks
 from closedloop.prediction_log.attempts import Attempt
 from closedloop.prediction_log.checks import Check
@@ -14,13 +16,17 @@ WIDTH = 100  # characters of a reason
 
 
 def history(params: Params) -> str:
-    """One line an attempt, the latest first, with the reason of its outcome; then one line a window.
+    """One line an attempt, the latest first, with the reason of its outcome; then one line a window. The history page
+    is drawn anew.
 
     Raises LogError when the prediction log cannot be read.
     """
     engine, task = open_log(params), params.task.name
     past, judged = attempts.recent(engine, task, ATTEMPTS), checks.recent(engine, task, WINDOWS)
-    return "\n".join([*_attempts(past, task), "", *_windows(judged, task)])
+    paths = Paths(task)
+    write_history(params, paths, engine)
+    page = f"drawn, with what moved in each window: {paths.report('history.html')}"
+    return "\n".join([*_attempts(past, task), "", *_windows(judged, task), "", page])
 
 
 def _attempts(past: list[Attempt], task: str) -> list[str]:
