@@ -13,9 +13,9 @@ from closedloop.config.section import Section
 from closedloop.errors import ConfigError
 
 __all__ = [
-    "CNN", "Augmentation", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer", "Params",
-    "Part", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking", "Traffic",
-    "Trainer", "Validation", "load", "parse",
+    "CNN", "Augmentation", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer",
+    "Params", "Part", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking",
+    "Traffic", "Trainer", "Validation", "load", "parse",
 ]  # fmt: skip
 
 
