@@ -30,6 +30,7 @@ PAGE = """<!DOCTYPE html>
 START = """SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
+  deepLinking: true,
   presets: [SwaggerUIBundle.presets.apis],
   defaultModelsExpandDepth: 0,
   validatorUrl: null,

@@ -74,10 +74,9 @@ class Boundary:
             await self.app(scope, receive, send)
             return
         head: Head = dict(scope["headers"])
-        path = scope["path"]
         given = head.get(b"x-request-id", b"")
         number = given.decode() if REQUEST_ID.fullmatch(given) else f"{self._name}-{next(self._numbers)}"
-        trace = Trace(path if path in self.routes else "other", number)
+        trace = Trace(self._route(scope["path"]), number)
         scope[TRACE] = trace
         extra = [(b"x-request-id", number.encode()), *ALWAYS]
 
@@ -96,9 +95,7 @@ class Boundary:
             self.active -= 1
             self._note(scope["method"], trace)
 
-    async def _guarded(
-        self, scope: Scope, head: Head, receive: Receive, answer: Send, trace: Trace
-    ) -> Response | None:
+    async def _guarded(self, scope: Scope, head: Head, receive: Receive, answer: Send, trace: Trace) -> Response | None:
         """Run the application; what it has left to be answered."""
         body = _Body(receive, self.max_bytes)
         try:
@@ -118,6 +115,12 @@ class Boundary:
             events.emit("error", "failed", id=trace.id, route=trace.route, error=events.describe(error))
             return problem(500, f"the server failed; its log tells more under the request id {trace.id}")
         return None
+
+    def _route(self, path: str) -> str:
+        """Neither log nor metrics name a path that a client made up."""
+        if path in self.routes:
+            return path
+        return "/docs" if path.startswith("/docs/") else "other"
 
     def _check(self, head: Head) -> None:
         if self.hosts is not None and _called(head.get(b"host", b"")) not in self.hosts:

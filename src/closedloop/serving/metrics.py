@@ -7,11 +7,20 @@ from functools import lru_cache
 from pathlib import Path
 
 import psutil
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
 
 from closedloop.prediction_log.writer import Answer
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # where several workers add up; to be set before this module is imported
+TIMED = ("/predict", "/feedback")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 
@@ -20,6 +29,7 @@ class Metrics:
     """The counters of one worker; `text` adds up all workers."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of use to nobody here
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "closedloop_requests", "Requests answered or refused.", ["route", "status"], registry=registry
@@ -63,7 +73,8 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         self._request_of(route, status).inc()
-        self._seconds_of(route).observe(seconds)
+        if route in TIMED:
+            self._seconds_of(route).observe(seconds)
 
     def error(self, reason: str) -> None:
         self._errors.labels(reason).inc()

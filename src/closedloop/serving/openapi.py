@@ -15,6 +15,10 @@ TEXT: Node = {"type": "string"}
 ID: Node = {"type": "string", "minLength": LENGTH, "maxLength": LENGTH, "pattern": "^[0-9A-Z]{26}$"}
 PROBABILITY: Node = {"type": "number", "minimum": 0, "maximum": 1.001}  # of 32 bits, so not to the last digit
 COUNT: Node = {"type": "integer", "minimum": 0}
+SCHEMES: Node = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 EVERYWHERE = (421, 503)
 REFUSED = {
     400: "not JSON in UTF-8, a key twice in one object, or a Content-Length that is none",
@@ -67,10 +71,7 @@ def document(params: Params, champion: Loaded | None, keys: Keys) -> Node:
         },
         "components": {
             "schemas": _schemas(params, champion),
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            },
+            **({"securitySchemes": SCHEMES} if keys.predict or keys.feedback else {}),
         },
     }
 
@@ -129,11 +130,13 @@ def _post(
     name: str, summary: str, content: Node, answer: Node, *, keys: tuple[bytes, ...], refused: tuple[int, ...]
 ) -> Node:
     operation = _operation(name, summary, JSON, answer, keys=keys, refused=refused)
-    return {"post": {**operation, "requestBody": {"required": True, "content": content}}}
+    return {
+        "post": {"tags": ["predictions and labels"], **operation, "requestBody": {"required": True, "content": content}}
+    }
 
 
 def _get(name: str, summary: str, kind: str, answer: Node, keys: tuple[bytes, ...] = ()) -> Node:
-    return {"get": _operation(name, summary, kind, answer, keys=keys)}
+    return {"get": {"tags": ["the server"], **_operation(name, summary, kind, answer, keys=keys)}}
 
 
 def _operation(

@@ -13,7 +13,7 @@ from closedloop.data.idx import read_idx
 from closedloop.errors import DataError
 from closedloop.files import read_json, write_json
 from closedloop.tasks.base import BadRecord, Finding, Preprocessor
-from closedloop.tasks.images import IMAGE, column, decode_image, image_schema, pixels
+from closedloop.tasks.images import IMAGE, column, decode_image, encode_png, image_schema, pixels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ class ImagePreprocessor:
     def request_example(self) -> dict[str, Any]:
         image = np.zeros((self.height, self.width), np.uint8)
         image[self.height // 8 : -(self.height // 8) or None, self.width * 2 // 5 : self.width * 3 // 5] = 255  # a bar
-        return {IMAGE: image.tolist()}
+        return {IMAGE: encode_png(image)}  # as rows it would fill screens
 
     def decode(self, records: list[dict[str, Any]]) -> "pa.Table":
         """[{"image": rows of 0..255 or base64 PNG}, …] -> examples."""
