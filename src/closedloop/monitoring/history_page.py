@@ -48,7 +48,7 @@ td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}tr:target{background
 .badge.clean{background:var(--clean)}.badge.drift{background:var(--drift)}.badge.too_few_rows{background:var(--few)}
 .retraining td{border-left:4px solid var(--mark);padding-left:.6rem}.retraining b{color:var(--mark)}
 summary{cursor:pointer}details ul{margin:.3rem 0;padding-left:1.1rem}
-td:nth-last-child(-n+3) small{white-space:nowrap}
+td:nth-last-child(-n+3):not([colspan]) small{white-space:nowrap}
 @media(max-width:50rem){thead{display:none}table,tbody,td{display:block}
 tr{display:grid;grid-template-columns:3fr 2fr 2fr;gap:0 .6rem;padding:.6rem 0;border-bottom:1px solid var(--line)}
 td{border:0;padding:.1rem 0}td::before{content:attr(data-head);display:block;color:var(--faint);font-size:.8rem}
