@@ -13,7 +13,7 @@ from closedloop.serving.refusal import TYPE
 Node = dict[str, Any]
 TEXT: Node = {"type": "string"}
 ID: Node = {"type": "string", "minLength": LENGTH, "maxLength": LENGTH, "pattern": "^[0-9A-Z]{26}$"}
-PROBABILITY: Node = {"type": "number", "minimum": 0, "maximum": 1.001}  # of 32 bits, so not to the last digit
+PROBABILITY: Node = {"type": "number", "minimum": 0, "maximum": 1, "examples": [0.1]}
 COUNT: Node = {"type": "integer", "minimum": 0}
 SCHEMES: Node = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -106,10 +106,10 @@ def _schemas(params: Params, champion: Loaded | None) -> Node:
         "challenger_problem": {"type": ["string", "null"]},
     }
     refusal = {
-        "status": {"type": "integer"},
-        "title": TEXT,
-        "detail": TEXT,
-        "field": {**TEXT, "description": "what is to blame, e.g. examples[3].image"},
+        "status": {"type": "integer", "examples": [422]},
+        "title": {**TEXT, "examples": ["Unprocessable Entity"]},
+        "detail": {**TEXT, "examples": ["expected a string"]},
+        "field": {**TEXT, "description": "what is to blame", "examples": ["labels[3].label"]},
     }
     return {
         "Example": request,
