@@ -16,7 +16,7 @@ from machine import describe_machine
 
 from closedloop.files import write_json
 
-SHIPPED = (".dvc/config", ".dvcignore", "conf", "pipelines", "src", "dvc.yaml")
+SHIPPED = (".dvc/config", ".dvcignore", "conf", "partitions", "pipelines", "src", "dvc.yaml")
 
 
 def main() -> None:

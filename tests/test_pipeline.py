@@ -16,7 +16,7 @@ import pytest
 from closedloop.files import read_json
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = (".dvc/config", ".dvcignore", "conf", "pipelines", "src", "dvc.yaml")
+SHIPPED = (".dvc/config", ".dvcignore", "conf", "partitions", "pipelines", "src", "dvc.yaml")
 SHORT = ("trainer.max_epochs=14",)
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_"))},

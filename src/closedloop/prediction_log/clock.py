@@ -30,5 +30,5 @@ def to_micros(text: str) -> int:
 
 
 def to_text(micros: int) -> str:
-    """Microseconds since 1970 -> ISO 8601 in UTC: the inverse of to_micros, bit for bit."""
-    return (EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+    """Microseconds since 1970 -> ISO 8601 in UTC, always with six decimals: the texts sort as the times do."""
+    return (EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -39,6 +39,8 @@ class Inserter:
 
     def insert(self, table: Table, rows: list[Row]) -> None:
         """Commit the rows, all or none. Raises the driver's errors, and LogError when the file is another one."""
+        if not rows:
+            return
         if len(rows) <= GROUP:  # one statement is a transaction of its own
             self._execute(table, rows)
         else:
