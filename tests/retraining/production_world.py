@@ -80,7 +80,7 @@ class World:
         """A window that has just ended."""
         end = now()
         reasons = ["contrast moved"] if verdict == "drift" else []
-        report: dict[str, Any] = {"drifted": verdict == "drift", "reasons": reasons, "accuracy": None}
+        report: dict[str, Any] = {"drifted": verdict == "drift", "reasons": reasons, "columns": [], "accuracy": None}
         checks.record(self.engine, "digits", report, end - 1000, end, version, 300, verdict, None)
 
     def drift(self) -> None:
