@@ -101,7 +101,8 @@ def test_alarms_of_a_version_that_is_no_longer_champion_do_not_count() -> None:
 
 def test_windows_that_an_attempt_has_answered_do_not_count_again() -> None:
     alarms = [window(10), window(9)]
-    assert decided(alarms, [attempt(8, 7.5)]).trigger is None
+    for outcome in OVER:
+        assert decided(alarms, [attempt(8, 7.5, outcome)]).trigger is None
     assert decided([*alarms, window(7)], [attempt(8, 7.5)]).trigger is None
     assert decided([*alarms, window(7), window(6)], [attempt(8, 7.5)]).trigger == "drift"
 
@@ -133,7 +134,8 @@ def test_too_few_labels_are_named_and_an_alarm_that_lacks_them_is_starved() -> N
         "predictions to /feedback"
     ]
     assert decided([window(2), window(1)], labels=100).trigger == "drift"
-    assert decided([window(2), window(1)], labels=0).starved
+    none = decided([window(2), window(1)], labels=0)
+    assert none.starved and "0 new labels are there and 100 are needed" in none.waiting[0]
 
 
 def test_by_hand_or_on_schedule_without_labels_there_is_nothing_new_to_learn_from() -> None:
