@@ -12,6 +12,7 @@ import pytest
 from running_server import image
 from sqlalchemy import Engine, select
 
+from closedloop.config import Params
 from closedloop.errors import ConfigError, LogError
 from closedloop.prediction_log.schema import PREDICTIONS
 from closedloop.prediction_log.store import open_log
@@ -20,6 +21,7 @@ from closedloop.registry.watch import model_files
 from closedloop.serving.app import create_app
 from closedloop.serving.auth import Keys
 from closedloop.serving.deployment import Deployment, Loaded
+from closedloop.serving.limits import MOST_ACTIVE
 from closedloop.serving.predictor import Predictor
 from closedloop.serving.recording import KEY, Recording
 from registered_digits import digits_params
@@ -72,18 +74,24 @@ def models(packaged_digits: tuple[Path, dict[str, Path]]) -> dict[str, Loaded]:
 
 
 def ask(
-    deployed: Deployed, engine: Engine, *requests: tuple[str, Any], writer: LogWriter | None = None, params: Any = None
+    deployed: Deployed,
+    engine: Engine,
+    *requests: tuple[str, Any],
+    writer: LogWriter | None = None,
+    params: Params | None = None,
+    keys: Keys = Keys(),  # noqa: B008
+    at_once: bool = False,
 ) -> list[httpx.Response]:
-    """Answers to requests, one after the other: (path, content), a POST where there is content."""
+    """Answers to requests, one after the other or all at once: (path, content), a POST where there is content."""
     writer = writer or LogWriter(engine)
-    app = create_app(params or digits_params(), cast(Deployment, deployed), writer, engine, keys=Keys())
+    app = create_app(params or digits_params(), cast(Deployment, deployed), writer, engine, keys=keys)
 
     async def main() -> list[httpx.Response]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-            return [
-                await (client.get(path) if content is None else client.post(path, json=content))
-                for path, content in requests
+            asked = [
+                client.get(path) if content is None else client.post(path, json=content) for path, content in requests
             ]
+            return await asyncio.gather(*asked) if at_once else [await one for one in asked]
 
     try:
         return asyncio.run(main())
@@ -115,6 +123,24 @@ def test_what_takes_too_long_is_given_up(engine: Engine, models: dict[str, Loade
     )
     assert answer.status_code == 503
     assert "longer than 0.2 s" in answer.json()["detail"]
+
+
+def test_too_many_requests_at_once_are_turned_away(engine: Engine, models: dict[str, Loaded]) -> None:
+    params = digits_params("serving.timeout_seconds=1")
+    crowd = [("/predict", {"image": image(0)})] * (MOST_ACTIVE + 5)
+    hanging = Failing(engine, hangs=True)
+    answers = ask(Deployed(models["strong"]), engine, *crowd, writer=hanging, params=params, at_once=True)
+    assert {answer.status_code for answer in answers} == {503}
+    assert sum("too many" in answer.json()["detail"] for answer in answers) == 5
+
+
+def test_where_keys_are_set_a_probe_without_one_is_told_no_paths(engine: Engine, models: dict[str, Loaded]) -> None:
+    keys = Keys(predict=(b"0" * 64,))
+    unloaded = Deployed(None, problem="no file /secret")
+    ready = ask(unloaded, engine, ("/readyz", None), keys=keys)[0]
+    assert ready.json()["detail"] == "no model is loaded"
+    served = Deployed(models["strong"], problem="no file /secret")
+    assert ask(served, engine, ("/readyz", None), keys=keys)[0].json()["problem"] is None
 
 
 def test_without_a_model_the_server_says_so_and_is_alive(engine: Engine) -> None:

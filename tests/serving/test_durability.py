@@ -121,7 +121,9 @@ def workers_of(server: RunningServer) -> set[int]:
 def counted(server: RunningServer, status: int) -> float:
     """Requests to /predict as /metrics tells them, of all workers."""
     name = f'closedloop_requests_total{{route="/predict",status="{status}"}} '
-    lines = server.get("/metrics").body.decode().splitlines()
+    reply = server.get("/metrics")
+    assert reply.status == 200, reply.body
+    lines = reply.body.decode().splitlines()
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
@@ -135,7 +137,7 @@ def test_two_workers_share_the_work_and_one_that_dies_is_replaced(make_server: M
     assert counted(server, 200) == len(asking.ids)
     psutil.Process(min(before)).kill()
     deadline = time.monotonic() + PATIENCE
-    while len(workers_of(server) - {min(before)}) < 2:
+    while len(workers_of(server) - {min(before)}) < 2 or psutil.pid_exists(min(before)):
         assert time.monotonic() < deadline, "the worker is not replaced"
         time.sleep(0.1)
     assert counted(server, 200) == len(asking.ids)  # what the dead one has counted stays
@@ -145,5 +147,14 @@ def test_two_workers_share_the_work_and_one_that_dies_is_replaced(make_server: M
     assert set(after.ids) <= server.logged_ids()
     everybody = [psutil.Process(pid) for pid in workers_of(server)]
     assert server.stop() == 0
+    _, alive = psutil.wait_procs(everybody, timeout=PATIENCE)
+    assert not alive
+
+
+def test_workers_end_with_their_supervisor(make_server: MakeServer) -> None:
+    server = make_server(arguments=("--workers", "2"))
+    everybody = [psutil.Process(pid) for pid in workers_of(server)]
+    assert len(everybody) == 2
+    server.process.kill()
     _, alive = psutil.wait_procs(everybody, timeout=PATIENCE)
     assert not alive

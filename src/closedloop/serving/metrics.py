@@ -1,7 +1,6 @@
 """What Prometheus is told."""
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -108,7 +107,7 @@ class Metrics:
 
 def _forget_the_dead(folder: Path) -> None:
     """Remove the gauges of workers that were killed; what they had counted stays."""
-    for file in folder.glob("gauge_live*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not psutil.pid_exists(pid) and time.time() - file.stat().st_mtime > 1:
+    pids = {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*.db")}
+    for pid in pids:
+        if not psutil.pid_exists(pid):
             multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

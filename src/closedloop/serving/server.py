@@ -2,11 +2,13 @@
 
 import contextlib
 import functools
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
 import uvicorn
@@ -18,13 +20,12 @@ from uvicorn.supervisors import Multiprocess
 from closedloop.config import Params
 from closedloop.errors import ClosedLoopError
 from closedloop.prediction_log.store import open_log
-from closedloop.serving import events
+from closedloop.serving import events, metrics
 from closedloop.serving.auth import Keys, check_host, is_loopback
 from closedloop.serving.protocol import Protocol
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients and proxies keep an idle connection
-WORKER_SECONDS = 30  # that a worker may take to give a sign of life, also on a busy machine
-MULTIPROCESS_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+WORKER_SECONDS = 10  # that a worker may take to give a sign of life, also on a busy machine
 
 
 def serve(params: Params, host: str, port: int, workers: int | None = None) -> int:
@@ -51,7 +52,7 @@ def _serve_here(params: Params, host: str, listening: socket.socket) -> int:
 
 def _supervise(params: Params, host: str, listening: socket.socket, workers: int) -> int:
     with tempfile.TemporaryDirectory(prefix="closedloop-metrics-") as folder:
-        os.environ[MULTIPROCESS_METRICS] = folder  # inherited by the workers
+        os.environ[metrics.DIRECTORY] = folder  # inherited by the workers
         config = _config(params, functools.partial(assemble_worker, params, host))
         config.workers, config.factory = workers, True
         events.configure()
@@ -82,11 +83,20 @@ def assemble(params: Params, host: str) -> FastAPI:
 
 def assemble_worker(params: Params, host: str) -> FastAPI:
     """As assemble; what goes wrong ends the supervisor too, for it would go wrong again."""
+    threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
     try:
         return assemble(params, host)
     except ClosedLoopError as error:
         print(f"closedloop: {error}", file=sys.stderr)
         sys.exit(STARTUP_FAILURE)
+
+
+def _end_with_the_supervisor() -> None:
+    """A worker that nobody can end any more would keep the port for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Server(uvicorn.Server):
@@ -123,9 +133,9 @@ def _names(host: str) -> frozenset[str] | None:
 
 def _bind(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # of the addresses of a name like localhost the one that most clients try
+        family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)

@@ -45,16 +45,20 @@ class Status:
     async def healthz(self, _request: Request) -> Response:
         return _json({"status": "alive"})
 
-    def readyz(self, _request: Request) -> Response:
-        """503 with the reason while no model is loaded or the log cannot be written."""
-        champion = self._deployment.champion
+    def readyz(self, request: Request) -> Response:
+        """503 with the reason while no model is loaded or the log cannot be written.
+
+        Probes carry no key: where keys are set, paths and addresses are told only to those who have one.
+        """
+        champion, problem = self._deployment.champion, self._deployment.problem
+        trusted = self._keys.open(request, PREDICT)
         if champion is None:
-            raise busy(f"no model is loaded: {self._deployment.problem}")
+            raise busy(f"no model is loaded: {problem}" if trusted else "no model is loaded")
         failed = time.monotonic() - self._predictions.failed_at < RECOVERY_SECONDS
         reason = self._predictions.failure if failed else self._log_problem()
         if reason:
-            raise busy(reason)
-        return _json({"status": "ready", "version": champion.version, "problem": self._deployment.problem})
+            raise busy(reason if trusted else "the prediction log cannot be written")
+        return _json({"status": "ready", "version": champion.version, "problem": problem if trusted else None})
 
     def _log_problem(self) -> str:
         """Why nothing can be written now; begins a write of nothing."""
