@@ -1,12 +1,14 @@
 """The model in production: the server, its log, the labels that come back, retraining, and the drill."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import get_args
 
 from closedloop.commands import PARAMS, Command, Options, Parser
 from closedloop.commands.registry import port
 from closedloop.config.operation import Scenario
+from closedloop.errors import ClosedLoopError
 
 
 def serve(options: Options) -> int:
@@ -81,8 +83,11 @@ def _write_history() -> None:
     from closedloop.paths import Paths
     from closedloop.prediction_log.store import open_log
 
-    params = load(PARAMS)
-    write_history(params, Paths(params.task.name), open_log(params))
+    try:
+        params = load(PARAMS)
+        write_history(params, Paths(params.task.name), open_log(params))
+    except (ClosedLoopError, OSError) as error:  # the attempt's own error matters more
+        print(f"closedloop: the history page was not written: {error}", file=sys.stderr)
 
 
 def history(_options: Options) -> None:
