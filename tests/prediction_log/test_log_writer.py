@@ -10,13 +10,14 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from logged import TASK, answer, put
-from sqlalchemy import Engine, event, select, text
+from logged import CLASSES, TASK, answer, put
+from sqlalchemy import Engine, delete, event, select, text
 
 from closedloop.config import Params
 from closedloop.errors import LogError
 from closedloop.prediction_log import store, writer
 from closedloop.prediction_log.clock import now
+from closedloop.prediction_log.labels import add_labels
 from closedloop.prediction_log.reading import request_counts, window
 from closedloop.prediction_log.schema import PREDICTIONS, REQUESTS, SHADOWS
 from closedloop.prediction_log.store import open_log
@@ -190,28 +191,24 @@ class TestSQLite:
         other.close()
 
     def test_full_disk(self, log: Engine) -> None:
-        pages = 100
-
         @event.listens_for(log, "connect")
         def limit(connection: Any, _record: Any) -> None:
-            connection.execute(f"PRAGMA max_page_count={pages}")
+            connection.execute("PRAGMA max_page_count=100")
 
         async def main() -> None:
-            nonlocal pages
             log_writer, written = LogWriter(log), 0
             with pytest.raises(LogError, match="the disk is full: free some space"):
                 for _ in range(10_000):
                     await log_writer.write([answer(request=b"x" * 3000)])
                     written += 1
             assert count(log) == written > 10  # nothing that was acknowledged is lost
-            pages = 10_000
-            log.dispose()
-            await log_writer.write([answer()])
-            assert count(log) == written + 1
+            with log.begin() as connection:
+                connection.execute(delete(PREDICTIONS))
+            await log_writer.write([answer(request=b"x" * 3000)])
             log_writer.close()
 
-        log.dispose()
         asyncio.run(main())
+        assert count(log) == 1
 
     @pytest.mark.parametrize("how", ["deleted", "replaced"])
     def test_a_file_that_goes_away_is_not_written_to(self, params: Params, tmp_path: Path, how: str) -> None:
@@ -223,12 +220,23 @@ class TestSQLite:
             aside = file.rename(tmp_path / "aside.db")
             if how == "replaced":
                 file.write_bytes(b"")
-            with pytest.raises(LogError, match="moved, replaced or deleted while it was written"):
-                await log_writer.write([answer()])
+            for _ in range(2):
+                with pytest.raises(LogError, match="moved, replaced or deleted while it was written"):
+                    await log_writer.write([answer()])
             aside.rename(file)
+            await log_writer.write([answer()])
             log_writer.close()
 
         asyncio.run(main())
+        assert count(log) >= 2
+
+    def test_labels_for_a_file_that_is_gone_are_refused(self, params: Params, tmp_path: Path) -> None:
+        log = open_log(params)
+        ids = put(log, [answer()])
+        (tmp_path / "predictions.db").unlink()
+        with pytest.raises(LogError, match="put it back if it was moved or deleted, or restart the server"):
+            add_labels(log, TASK, [(ids[0], "3")], CLASSES)
+        assert not (tmp_path / "predictions.db").exists()
 
 
 class TestPostgres:

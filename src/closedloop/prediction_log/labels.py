@@ -1,12 +1,12 @@
 """True labels that come back by prediction id, at once or weeks later."""
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -102,12 +102,10 @@ def load_file(engine: Engine, task: str, path: Path, classes: Sequence[str]) -> 
     log fails.
     """
     names = {name: name for name in classes}
-    last: dict[str, int] = {}
     pairs: list[tuple[str, str]] = []
     for where, key, label in _rows(path):
         if label not in names:
             raise DataError(f"{where}, column label: not one of the classes {', '.join(classes)}; nothing was stored")
-        last[key] = len(pairs)
         pairs.append((key, names[label]))
     return add_labels(engine, task, pairs, classes)
 
@@ -146,7 +144,7 @@ def _json_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
     for number, line in enumerate(file, 1):
         where = f"{path}, row {number}"
         try:
-            row = json.loads(line)
+            row = orjson.loads(line)
         except ValueError as error:
             raise DataError(f"{where}: not JSON ({error}); nothing was stored") from None
         if not isinstance(row, dict) or set(row) != {"id", "label"}:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from closedloop.config import Params
 from closedloop.errors import LogError
@@ -60,25 +61,34 @@ def open_log(params: Params) -> Engine:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATION})
                 METADATA.create_all(connection)
             return engine
-        engine = create_engine(uri, connect_args={"timeout": BUSY_SECONDS})
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
-        file = Path(str(engine.url.database))
+        file = Path(str(make_url(uri).database))
         file.parent.mkdir(parents=True, exist_ok=True)
+        # every connection opens the file anew: a pooled one would go on with a file that is no longer there
+        engine = create_engine(uri, creator=lambda: _connect(file), poolclass=NullPool)
+        event.listen(engine, "begin", _begin)
         # two first uses at the same time would wait for each other's lock
-        with FileLock(file.with_name(f"{file.name}.lock"), timeout=LOCK_SECONDS), writing(engine) as connection:
-            METADATA.create_all(connection)
+        with FileLock(file.with_name(f"{file.name}.lock"), timeout=LOCK_SECONDS):
+            file.touch()
+            with writing(engine) as connection:
+                METADATA.create_all(connection)
         return engine
 
 
-def _prepare(connection: Any, _record: Any) -> None:
-    """Readers never wait for the writer, and what is committed survives the death of the process."""
-    connection.isolation_level = None  # Python's driver begins no transactions of its own
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-    cursor.close()
+def _connect(file: Path) -> sqlite3.Connection:
+    """A connection to a file that is there; readers never wait for the writer, and what is committed survives SIGKILL.
+
+    Python's driver begins no transactions of its own: _begin does.
+    """
+    address = f"{file.as_uri()}?mode=rw"
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _begin(connection: Connection) -> None:
@@ -159,11 +169,20 @@ ADVICE = (
     (("locked",), "another program holds it locked: close what has it open (a database browser?) and run again"),
     (("readonly", "read-only", "permission denied"), "it is read-only: make the file and its folder writable"),
     (("disk is full", "no space left"), "the disk is full: free some space, or lower log.keep_days and prune"),
-    (("unable to open",), "the file cannot be opened: check that its folder exists and is writable"),
     (
-        ("not a database", "malformed", "disk i/o error"),
+        ("unable to open",),
+        "the file cannot be opened: put it back if it was moved or deleted, or restart the server; check "
+        "that its folder is writable",
+    ),
+    (
+        ("not a database", "malformed"),
         "the file is damaged: move it and its -wal and -shm files away (a new log is begun), and recover what you can "
         "with `sqlite3 FILE .recover`",
+    ),
+    (("disk i/o error",), "the disk cannot be read or written: see whether it is full or failing, and run again"),
+    (
+        ("no such table",),
+        "the file is no prediction log, or was replaced: put the right one back, or restart the server",
     ),
     (("password", "authentication"), "check user and password in CLOSEDLOOP_LOG_URI"),
 )

@@ -186,22 +186,21 @@ class LogWriter:
 
     def _insert(self, table: Table, rows: list[Row]) -> str | None:
         """Commit the rows; the error in words when that fails. A connection that was lost is made anew once."""
-        for attempt in (1, 2):
-            fresh = self._inserter is None
+        failure = ""
+        for _ in range(2):
             try:
                 with translated(self._uri):
                     self._inserter = self._inserter or Inserter(self._engine)
                     self._inserter.insert(table, rows)
                 return None
             except LogError as error:
-                lost = self._inserter is not None and self._inserter.is_lost
-                self._disconnect()
-                if fresh or not lost or attempt == 2:
-                    return str(error)
+                failure = str(error)
             except Exception as error:  # whatever it is, those who wait must hear of it
-                self._disconnect()
-                return f"the prediction log {self._uri} failed ({type(error).__name__})"
-        return None
+                failure = f"the prediction log {self._uri} failed ({type(error).__name__})"
+            if self._inserter is None or not self._inserter.is_lost:
+                break
+            self._disconnect()
+        return failure
 
     def _disconnect(self) -> None:
         if self._inserter is not None:
