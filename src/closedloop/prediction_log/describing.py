@@ -58,7 +58,7 @@ def _describe(requests: Sequence[bytes], preprocessor: Preprocessor, task: Task)
     """A JSON object for each request; None for one that the preprocessor does not take."""
     try:
         frame = task.describe(preprocessor.decode([orjson.loads(request) for request in requests]))
-    except DataError:
+    except (DataError, orjson.JSONDecodeError):
         if len(requests) == 1:
             return [None]
         middle = len(requests) // 2  # halves, until the bad ones stand alone
