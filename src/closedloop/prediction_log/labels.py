@@ -1,12 +1,12 @@
 """True labels that come back by prediction id, at once or weeks later."""
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -144,9 +144,11 @@ def _json_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
     for number, line in enumerate(file, 1):
         where = f"{path}, row {number}"
         try:
-            row = orjson.loads(line)
+            row = json.loads(line)
         except ValueError as error:
             raise DataError(f"{where}: not JSON ({error}); nothing was stored") from None
+        except RecursionError:
+            raise DataError(f"{where}: it nests too deeply; nothing was stored") from None
         if not isinstance(row, dict) or set(row) != {"id", "label"}:
             raise DataError(f'{where}: expected {{"id": …, "label": …}}; nothing was stored')
         for column in ("id", "label"):
