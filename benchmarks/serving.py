@@ -89,7 +89,7 @@ def measure(name: str, project: DrillProject, folder: Path, seconds: float) -> d
     """Start a server, warm it up, load it, weigh it, end it."""
     paths = Paths(TASK, project.root)
     examples = read_examples(paths.examples("production")).slice(0, 1)
-    record = get_task("image_classification").load_preprocessor(paths.preprocessor).encode(examples)[0]
+    record = get_task("images").load_preprocessor(paths.preprocessor).encode(examples)[0]
     body = {"dataframe_records": [record]} if name == "mlflow" else record
     file, path = folder / "body.json", "/invocations" if name == "mlflow" else "/predict"
     file.write_text(json.dumps(body), encoding="utf-8")

@@ -35,9 +35,7 @@ def main() -> None:
         project.run("run", "--task", TASK)
         paths = Paths(TASK, project.root)
         examples = read_examples(paths.examples("production")).slice(0, 1)
-        body.write_text(
-            json.dumps(get_task("image_classification").load_preprocessor(paths.preprocessor).encode(examples)[0])
-        )
+        body.write_text(json.dumps(get_task("images").load_preprocessor(paths.preprocessor).encode(examples)[0]))
         port = free_port()
         with running("closedloop", project, port) as server:
             load(port, "/predict", body, 2)

@@ -24,9 +24,9 @@ from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.files import write_json
 from closedloop.learning import training
-from closedloop.learning.augmentation import random_affine
 from closedloop.learning.optimization import build_optimizer, build_scheduler
-from closedloop.networks import build_network
+from closedloop.networks.augmentation import augment
+from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
 
 IMAGES = {"cpu": 12_800, "cuda": 512_000}  # an epoch of about three seconds on two cores; of a second on a large GPU
@@ -115,7 +115,7 @@ def by_bare_loop(params: Params, paths: Paths) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tensors = {name: tensor.to(device) for name, tensor in load_file(paths.tensors("train")).items()}
     inputs, targets, size = tensors["inputs"], tensors["targets"], params.trainer.batch_size
-    network = build_network(params.model, tuple(inputs.shape[1:]), 10).to(device).train()
+    network = build_network(params.model, {"inputs": Input(tuple(inputs.shape[1:]))}, 10).to(device).train()
     optimizer = build_optimizer(network, params.optimizer)
     steps = -(-len(targets) // size)
     scheduler = build_scheduler(optimizer, params.scheduler, 2 * steps)
@@ -125,7 +125,7 @@ def by_bare_loop(params: Params, paths: Paths) -> float:
         _synchronize()
         started = time.perf_counter()
         for rows in torch.randperm(len(targets)).to(device).split(size):
-            images = random_affine(inputs[rows], params.augmentation)
+            images = augment({"inputs": inputs[rows]}, params.augmentation)["inputs"]
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 loss = F.cross_entropy(network(images), targets[rows])
             optimizer.zero_grad()

@@ -24,7 +24,7 @@ from closedloop.registry.watch import model_digest, model_files
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Preprocessor
-from closedloop.tasks.images import IMAGE, column
+from closedloop.tasks.images.request import IMAGE, column
 
 CONF = Path(__file__).parents[1] / "conf"
 TRAINED_ON = {"weak": 30, "strong": 1200}  # examples; the accuracies of the two differ clearly
@@ -82,7 +82,7 @@ def package_digits(params: Params, kind: str) -> str:
     """Train and package a model below the current folder; return its uri."""
     paths = Paths("digits", Path(kind))
     train = digits(0, TRAINED_ON[kind])
-    preprocessor = get_task("image_classification").fit(train, params)
+    preprocessor = get_task("images").fit(train, params)
     preprocessor.save(paths.preprocessor)
     _write_linear(paths.model / "model.onnx", preprocessor, train)
     records = preprocessor.encode(train.slice(0, 2))
@@ -112,7 +112,7 @@ def _enter(root: Path, patch: pytest.MonkeyPatch) -> None:
 
 def _write_linear(path: Path, preprocessor: Preprocessor, train: pa.Table) -> None:
     """softmax(flatten(x) W + b) as an ONNX file."""
-    inputs = preprocessor.transform(train)
+    inputs = preprocessor.transform(train)["inputs"]
     fitted = LogisticRegression(max_iter=200).fit(inputs.reshape(len(inputs), -1), train.column(LABEL).to_pylist())
     nodes = [
         helper.make_node("Flatten", ["inputs"], ["flat"]),

@@ -132,3 +132,32 @@ def test_missing_params_name_the_command_that_makes_them(tmp_path: Path) -> None
 
 def test_a_later_override_replaces_an_earlier_one_of_the_same_key() -> None:
     assert composition.merged(["seed=1", "trainer.max_epochs=3"], ["seed=2"]) == ["seed=2", "trainer.max_epochs=3"]
+
+
+def test_what_does_not_go_with_the_kind_of_task_is_named_all_at_once(params: Path) -> None:
+    content = yaml.safe_load(params.read_text())
+    content["traffic"]["scenario"] = "earthquake"
+    content["drill"]["scenario"] = "none"
+    with pytest.raises(ConfigError) as raised:
+        parse(content, "params.yaml")
+    message = str(raised.value)
+    assert "2 mistakes" in message
+    assert "traffic.scenario: earthquake does not go with task.kind images; allowed: none, noise, blur" in message
+    assert "drill.scenario: none does not go with task.kind images; allowed: noise" in message
+
+
+def test_an_unknown_key_of_the_chosen_augmentation_is_told_its_own_keys(params: Path) -> None:
+    content = yaml.safe_load(params.read_text())
+    content["augmentation"]["rotate"] = 3
+    with pytest.raises(ConfigError, match=r"rotate: unknown key; allowed here: name, rotation_degrees"):
+        parse(content, "params.yaml")
+    content["augmentation"] = {"name": "mirror"}
+    with pytest.raises(ConfigError, match="augmentation: .*'none', 'affine'"):
+        parse(content, "params.yaml")
+
+
+def test_an_unknown_kind_of_task_is_told_the_known_ones(params: Path) -> None:
+    content = yaml.safe_load(params.read_text())
+    content["task"]["kind"] = "smells"
+    with pytest.raises(ConfigError, match=r"task\.kind: must be one of images"):
+        parse(content, "params.yaml")

@@ -37,7 +37,7 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
     worst = min(evaluation["classes"], key=lambda row: row["recall"])
     sections = [
         f"# {params.task.name}, version {version}",
-        f"{plain(params.task.title)}: {training['parameters']:,} parameters, input {training['input_shape']}, "
+        f"{plain(params.task.title)}: {training['parameters']:,} parameters, {_inputs(training['inputs'])}, "
         f"{len(params.task.classes)} classes.",
         "## Data",
         f"Source: {plain(params.source.homepage)} (licence {plain(params.source.licence)}). "
@@ -63,6 +63,10 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         "\n".join(f"- {key}: {value}" for key, value in lineage.items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _inputs(shapes: dict[str, list[int]]) -> str:
+    return ", ".join(f"{plain(name)} {shape}" for name, shape in shapes.items())
 
 
 def _feedback(parts: dict[str, dict[str, int]], partitions: list[Partition]) -> str:

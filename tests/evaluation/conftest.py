@@ -25,10 +25,10 @@ def params() -> Params:
 
 @pytest.fixture(scope="session")
 def make_project(params: Params) -> Callable[[Path], Project]:
-    task = get_task("image_classification")
+    task = get_task("images")
     train, test = digits(slice(0, 1200)), digits(slice(1200, 1500))
     preprocessor = task.fit(train, params)
-    inputs = preprocessor.transform(train)
+    inputs = preprocessor.transform(train)["inputs"]
     model = LogisticRegression(max_iter=200).fit(inputs.reshape(len(inputs), -1), train.column(LABEL).to_pylist())
 
     def make(root: Path) -> Project:

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, PART
 from closedloop.paths import Paths
-from closedloop.tasks.images import IMAGE, column
+from closedloop.tasks.images.request import IMAGE, column
 
 
 @dataclass(frozen=True)

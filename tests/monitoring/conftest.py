@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from closedloop.evaluation.profile import profile
 from closedloop.tasks import get_task
-from closedloop.tasks.images import column, pixels
+from closedloop.tasks.images.request import column, pixels
 
 CLASSES = [str(digit) for digit in range(10)]
 
@@ -40,7 +40,7 @@ class Digits:
     production: pa.Table
 
     def profile(self, examples: pa.Table) -> pd.DataFrame:
-        return profile(get_task("image_classification"), examples, self.predictor.probabilities(examples), CLASSES)
+        return profile(get_task("images"), examples, self.predictor.probabilities(examples), CLASSES)
 
     @property
     def reference(self) -> pd.DataFrame:
@@ -49,7 +49,7 @@ class Digits:
     def window(self, scenario: str, severity: int, seed: int) -> pd.DataFrame:
         rng = np.random.default_rng(seed)
         drawn = self.production.take(pa.array(rng.choice(self.production.num_rows, 300, replace=False)))
-        return self.profile(get_task("image_classification").shift(drawn, scenario, severity, rng))
+        return self.profile(get_task("images").shift(drawn, scenario, severity, rng))
 
 
 def _flat(examples: pa.Table) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from closedloop.config import Monitor
 from closedloop.errors import DataError
 from closedloop.monitoring.drift import comparable, judge, kinds
 from closedloop.monitoring.two_sample import p_value
-from closedloop.tasks.image_shifts import CORRUPTIONS
+from closedloop.tasks.images.shifts import CORRUPTIONS
 
 CONFIG = Monitor()
 

@@ -34,7 +34,7 @@ from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.tasks import get_task
 
 CONF = Path(__file__).parents[2] / "conf"
-TASK = get_task("image_classification")
+TASK = get_task("images")
 START = to_micros("2026-11-23T10:00:00Z")
 END = START + 10 * MINUTE
 

@@ -9,7 +9,7 @@ import pytest
 from closedloop.evaluation.profile import profile
 from closedloop.tasks import get_task
 
-TASK = get_task("image_classification")
+TASK = get_task("images")
 
 
 def test_a_row_holds_the_answer_with_its_confidence_and_the_label(answered: Any) -> None:

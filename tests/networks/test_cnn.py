@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from closedloop.config import CNN
 from closedloop.errors import ConfigError
-from closedloop.networks import build_network
+from closedloop.networks.build import Input, build_network
 
 
 def test_the_classic_network_has_the_classic_size() -> None:
     config = CNN(name="cnn", filters=[32, 64, 64], dense=[64], normalisation="none", dropout=0)
-    network = build_network(config, (1, 28, 28), 10)
+    network = build_network(config, {"inputs": Input((1, 28, 28))}, 10)
     # 3x3 convolutions without padding: 28 - 26 - 13 - 11 - 5 - 3, so 576 values reach the dense layer
     convolutions = (9 * 1 + 1) * 32 + (9 * 32 + 1) * 64 + (9 * 64 + 1) * 64
     assert sum(p.numel() for p in network.parameters()) == convolutions + (576 + 1) * 64 + (64 + 1) * 10
@@ -29,9 +29,9 @@ def test_any_configuration_maps_images_to_logits(
     filters: list[int], normalisation: str, shape: tuple[int, int, int], pooled: int
 ) -> None:
     config = CNN(name="cnn", filters=filters, normalisation=normalisation, padding="same", pooled_layers=pooled)
-    assert build_network(config, shape, 7)(torch.zeros(2, *shape)).shape == (2, 7)
+    assert build_network(config, {"inputs": Input(shape)}, 7)(torch.zeros(2, *shape)).shape == (2, 7)
 
 
 def test_an_image_too_small_is_answered_with_what_to_change() -> None:
     with pytest.raises(ConfigError, match=r"8x8 vanishes in 3 convolutions.*model\.padding=same"):
-        build_network(CNN(name="cnn"), (1, 8, 8), 10)
+        build_network(CNN(name="cnn"), {"inputs": Input((1, 8, 8))}, 10)

@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 from closedloop.prediction_log.describing import Described, describe
 from closedloop.prediction_log.reading import window
 from closedloop.tasks import get_task
-from closedloop.tasks.image_classification import ImagePreprocessor
+from closedloop.tasks.images.task import ImagePreprocessor
 
-KIND = get_task("image_classification")
+KIND = get_task("images")
 START = 1_795_428_000_000_000
 WINDOW = (START, START + 1000)
 PREPROCESSOR = ImagePreprocessor(CLASSES, height=8, width=8, mean=0.3, std=0.4)

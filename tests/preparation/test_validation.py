@@ -16,10 +16,10 @@ from closedloop.files import read_json
 from closedloop.preparation.validation import ValidationResult, validate
 from closedloop.sources.acquire import acquire
 from closedloop.tasks import get_task
-from closedloop.tasks.images import pixels, with_pixels
+from closedloop.tasks.images.request import pixels, with_pixels
 
 Arrays = tuple[np.ndarray, np.ndarray]
-TASK = get_task("image_classification")
+TASK = get_task("images")
 
 
 def raw(project: Any) -> Arrays:
@@ -56,7 +56,7 @@ def split(digits: Any) -> tuple[pa.Table, Params]:
     names = pa.array(["train"] * (len(table) - 400) + ["test"] * 400)
     parts = [{"split": name, "images": f"{name}-i.idx", "labels": f"{name}-l.idx"} for name in ("train", "test")]
     content = digits.params.model_dump()
-    content["source"]["parts"] = parts
+    content["source"]["format"]["parts"] = parts
     source = content["source"] | {
         "kind": "download",
         "files": [
@@ -125,7 +125,8 @@ def test_every_raw_value_up_to_the_scale_is_kept_apart(digits: Any) -> None:
 
 
 def test_a_scale_far_above_the_values_is_noticed(digits: Any) -> None:
-    source = digits.params.source.model_copy(update={"pixel_max": 255})
+    read_as = digits.params.source.format.model_copy(update={"pixel_max": 255})
+    source = digits.params.source.model_copy(update={"format": read_as})
     digits = type(digits)(digits.root, digits.params.model_copy(update={"source": source}))
     result = check(digits)
     assert failed(result) == {"value scale"}

@@ -17,9 +17,9 @@ from closedloop.preparation.validation import ValidationResult, unreadable, vali
 from closedloop.preparation.validation_report import render
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Finding
-from closedloop.tasks.images import pixels, with_pixels
+from closedloop.tasks.images.request import pixels, with_pixels
 
-TASK = get_task("image_classification")
+TASK = get_task("images")
 ATTACK = """<script>alert("1")</script><img src=x onerror='alert(2)'>"""
 
 

@@ -51,13 +51,13 @@ class World:
         params = write(PARAMS, "digits", ["retraining.min_labels=30"])
         paths = Paths("digits")
         acquire(params, paths)
-        get_task("image_classification").fit(digits(0, 30), params).save(paths.preprocessor)
+        get_task("images").fit(digits(0, 30), params).save(paths.preprocessor)
         aliases.promote(params, registry.add("weak"))
         return cls(registry, open_log(params), paths)
 
     def answer(self, count: int, start: int = 0, *, severity: int = 4, labelled: bool = True) -> list[str]:
         """Ask about some digits, shifted in contrast (0: as they are), and send back their labels."""
-        examples, task = digits(start, start + count), get_task("image_classification")
+        examples, task = digits(start, start + count), get_task("images")
         if severity:
             examples = task.shift(examples, "contrast", severity, np.random.default_rng(start))
         records = task.load_preprocessor(self.paths.preprocessor).encode(examples)

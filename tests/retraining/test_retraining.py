@@ -64,7 +64,7 @@ def predictor(project: Path) -> Predictor:
 
 def shifted(project: Path, start: int) -> pa.Table:
     examples = read_examples(Paths("digits", project).examples("production")).slice(start, WINDOW)
-    return get_task("image_classification").shift(examples, "contrast", 4, np.random.default_rng(start))
+    return get_task("images").shift(examples, "contrast", 4, np.random.default_rng(start))
 
 
 def answer(project: Path, examples: pa.Table) -> None:

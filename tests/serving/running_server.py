@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from sklearn.datasets import load_digits
 
-from closedloop.tasks.images import pixels
+from closedloop.tasks.images.request import pixels
 from registered_digits import digits, digits_params
 
 HOST = "127.0.0.1"

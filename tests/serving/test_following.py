@@ -15,7 +15,7 @@ from closedloop.judging import PROMOTED, judge
 from closedloop.paths import Paths
 from closedloop.registry import aliases
 from closedloop.registry.challenge import challenge
-from closedloop.tasks.images import pixels
+from closedloop.tasks.images.request import pixels
 from conftest import MakeServer
 from registered_digits import Registry, digits
 

@@ -12,7 +12,7 @@ import pytest
 from running_server import HOST, PATIENCE, RunningServer, image
 
 from closedloop.prediction_log.ids import new_id
-from closedloop.tasks.images import encode_png
+from closedloop.tasks.images.request import encode_png
 
 TOKENS = [
     *(b"null", b"true", b"-1", b"256", b"1e400", b"NaN", b"0.5", b"1e2", b"9" * 400, b'""', b"[]", b"{}"),

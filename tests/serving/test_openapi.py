@@ -15,7 +15,7 @@ from PIL import Image
 from running_server import PATIENCE, RunningServer, image
 
 from closedloop.prediction_log.ids import new_id
-from closedloop.tasks.images import encode_png
+from closedloop.tasks.images.request import encode_png
 
 CLASSES = [str(digit) for digit in range(10)]
 PNG = arrays(np.uint8, (8, 8)).map(encode_png)

@@ -16,7 +16,7 @@ from closedloop.prediction_log import reading
 from closedloop.prediction_log.store import open_log
 from closedloop.registry.watch import model_files
 from closedloop.serving.predictor import Predictor
-from closedloop.tasks.images import encode_png, pixels
+from closedloop.tasks.images.request import encode_png, pixels
 from conftest import MakeServer
 from registered_digits import Registry, digits
 

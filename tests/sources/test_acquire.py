@@ -349,17 +349,19 @@ def test_public_urls_keep_all_but_user_and_password() -> None:
     assert transport.public("/data/set@home/b.gz") == "/data/set@home/b.gz"
 
 
+def parts(split: str, images: str) -> dict[str, Any]:
+    part = {"split": split, "images": images, "labels": "labels.idx"}
+    return {"format": {"name": "idx", "pixel_max": 16, "parts": [part]}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"files": []}, "files are listed exactly when kind is 'download'"),
-        (
-            {"parts": [{"split": "all", "images": "a.idx", "labels": "labels.idx"}]},
-            "do not list: a.idx; listed: images",
-        ),
-        ({"parts": [{"split": "all", "images": "labels.idx", "labels": "labels.idx"}]}, "name each file once"),
-        ({"parts": [{"split": "all", "images": "../a.idx", "labels": "labels.idx"}]}, "pattern"),
-        ({"parts": [{"split": "test", "images": "images.idx", "labels": "labels.idx"}]}, "not ['test']"),
+        (parts("all", "a.idx"), "do not list: a.idx; listed: images"),
+        (parts("all", "labels.idx"), "name each file once"),
+        (parts("all", "../a.idx"), "pattern"),
+        (parts("test", "images.idx"), "not ['test']"),
     ],
 )
 def test_mistakes_in_a_source_are_named(project: Any, changes: dict[str, Any], message: str) -> None:

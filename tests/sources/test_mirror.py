@@ -29,8 +29,11 @@ def source(url: str) -> Source:
             "licence": "none",
             "homepage": "https://data.example.org",
             "files": [file, {**file, "name": "b.idx"}],
-            "parts": [{"split": "all", "images": "a.idx", "labels": "b.idx"}],
-            "pixel_max": 255,
+            "format": {
+                "name": "idx",
+                "parts": [{"split": "all", "images": "a.idx", "labels": "b.idx"}],
+                "pixel_max": 255,
+            },
             "retries": 0,
         }
     )

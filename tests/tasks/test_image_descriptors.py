@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from closedloop.tasks import image_descriptors
-from closedloop.tasks.image_descriptors import describe
+from closedloop.tasks.images import descriptors as image_descriptors
+from closedloop.tasks.images.descriptors import describe
 
 SIDE = 28
 

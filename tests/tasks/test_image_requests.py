@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from closedloop.tasks.base import BadRecord
-from closedloop.tasks.image_classification import ImagePreprocessor
-from closedloop.tasks.images import encode_png, pixels
+from closedloop.tasks.images.request import encode_png, pixels
+from closedloop.tasks.images.task import ImagePreprocessor
 
 PREPROCESSOR = ImagePreprocessor(["a", "b"], height=3, width=2, mean=0.25, std=0.5)
 GOOD = [[0, 255], [1, 2], [3, 4]]
@@ -29,7 +29,7 @@ def test_rows_and_png_mean_the_same_pixels(images: NDArray[np.uint8]) -> None:
     for records in (as_rows, as_floats, as_png):
         table = PREPROCESSOR.decode(records)
         assert np.array_equal(pixels(table), images)
-        assert np.array_equal(PREPROCESSOR.inputs(records), PREPROCESSOR.transform(table))
+        assert np.array_equal(PREPROCESSOR.inputs(records)["inputs"], PREPROCESSOR.transform(table)["inputs"])
     assert PREPROCESSOR.encode(PREPROCESSOR.decode(as_png)) == as_rows
 
 
@@ -87,4 +87,4 @@ def test_a_record_has_exactly_the_field_image(record: object) -> None:
 def test_the_example_can_be_decoded() -> None:
     for height, width in ((3, 2), (28, 28), (1, 1)):
         of_size = ImagePreprocessor(["a"], height, width, 0.0, 1.0)
-        assert of_size.inputs([of_size.request_example()]).shape == (1, 1, height, width)
+        assert of_size.inputs([of_size.request_example()])["inputs"].shape == (1, 1, height, width)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from closedloop.errors import ConfigError, DataError
-from closedloop.tasks.image_shifts import CORRUPTIONS, shift
-from closedloop.tasks.images import column, pixels
+from closedloop.tasks.images.request import column, pixels
+from closedloop.tasks.images.shifts import CORRUPTIONS, shift
 
 SCENARIOS = [*CORRUPTIONS, "imbalance"]
 

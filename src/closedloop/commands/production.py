@@ -3,11 +3,9 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import get_args
 
 from closedloop.commands import PARAMS, Command, Options, Parser
 from closedloop.commands.registry import port
-from closedloop.config.operation import Scenario
 from closedloop.errors import ClosedLoopError
 
 
@@ -100,11 +98,18 @@ def history(_options: Options) -> None:
 def drill(options: Options) -> int:
     from closedloop.config import load
     from closedloop.drill.drill import drill as run_drill
+    from closedloop.errors import ConfigError
     from closedloop.paths import Paths
+    from closedloop.tasks.schema import KINDS
 
     params = load(PARAMS)
     chosen = {key: value for key in ("scenario", "severity") if (value := getattr(options, key)) is not None}
     config = params.drill.model_copy(update=chosen)
+    allowed = KINDS[params.task.kind].scenarios
+    if config.scenario not in allowed:
+        raise ConfigError(
+            f"there is no scenario {config.scenario} for {params.task.kind}; allowed: {', '.join(allowed)}"
+        )
     report = run_drill(params.model_copy(update={"drill": config}), options.seed)
     print(f"\n{'passed' if report.passed else 'FAILED'}; figures in {Paths(params.task.name).report('drill.json')}")
     return 0 if report.passed else 1
@@ -138,7 +143,7 @@ def _window(parser: Parser) -> None:
 
 def _drill(parser: Parser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of training, splits and shift")
-    parser.add_argument("--scenario", choices=[name for name in get_args(Scenario) if name != "none"])
+    parser.add_argument("--scenario", help="how the world changes; default: drill.scenario")
     parser.add_argument("--severity", type=int, choices=range(1, 6))
 
 

@@ -1,22 +1,27 @@
 """The one typed schema of params.yaml: unknown keys are refused, every mistake is reported at once."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from closedloop.config.data import Composed, Part, Preprocess, RemoteFile, Source, Task, Validation
-from closedloop.config.learning import CNN, Augmentation, EarlyStopping, Optimizer, Scheduler, Trainer
+from closedloop.config.data import Composed, Preprocess, RemoteFile, Source, Task, Validation
+from closedloop.config.learning import EarlyStopping, Optimizer, Scheduler, Trainer
 from closedloop.config.operation import Drill, Evaluation, Gate, Log, Monitor, Retraining, Serving, Tracking, Traffic
-from closedloop.config.section import Section
 from closedloop.errors import ConfigError
+from closedloop.networks.schema import CNN, Augmentation, Model, NoAugmentation
+from closedloop.section import Section
+from closedloop.tasks.schema import KINDS
 
 __all__ = [
-    "CNN", "Augmentation", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer",
-    "Params", "Part", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking",
+    "CNN", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer",
+    "Params", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking",
     "Traffic", "Trainer", "Validation", "load", "parse",
 ]  # fmt: skip
+
+
+BETWEEN = "\n"  # of mistakes that are found together
 
 
 class Params(Section):
@@ -28,8 +33,8 @@ class Params(Section):
     source: Source
     validation: Validation = Validation()
     preprocess: Preprocess = Preprocess()
-    model: CNN
-    augmentation: Augmentation = Augmentation()
+    model: Model
+    augmentation: Augmentation = NoAugmentation()
     optimizer: Optimizer
     scheduler: Scheduler
     trainer: Trainer
@@ -43,6 +48,25 @@ class Params(Section):
     retraining: Retraining = Retraining()
     drill: Drill = Drill()
 
+    @model_validator(mode="after")
+    def _compatible(self) -> Self:
+        kind = KINDS[self.task.kind]
+        chosen = {
+            "source.format.name": (self.source.format.name, kind.formats),
+            "model.name": (self.model.name, kind.models),
+            "augmentation.name": (self.augmentation.name, ("none", *kind.augmentations)),
+            "traffic.scenario": (self.traffic.scenario, ("none", *kind.scenarios)),
+            "drill.scenario": (self.drill.scenario, kind.scenarios),
+        }
+        wrong = [
+            f"{key}: {found} does not go with task.kind {self.task.kind}; allowed: {', '.join(allowed)}"
+            for key, (found, allowed) in chosen.items()
+            if found not in allowed
+        ]
+        if wrong:
+            raise ValueError(BETWEEN.join(wrong))
+        return self
+
 
 def parse(content: Any, where: str) -> Params:
     """Check a composed configuration; `where` names its origin in the message.
@@ -54,7 +78,7 @@ def parse(content: Any, where: str) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        mistakes = [_describe(mistake) for mistake in error.errors()]
+        mistakes = [line for mistake in error.errors() for line in _describe(mistake).split(BETWEEN)]
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigError(f"{where} has {count}:\n" + "\n".join(f"  - {line}" for line in mistakes)) from None
 
@@ -65,19 +89,23 @@ def _describe(mistake: Any) -> str:
         return f"{key}: unknown key; allowed here: {', '.join(_allowed_keys(mistake['loc'][:-1]))}"
     if mistake["type"] == "missing":
         return f"{key}: missing"
+    reason: str = mistake["msg"].removeprefix("Value error, ")
+    if not mistake["loc"]:  # of the whole: it names the keys itself
+        return reason
     found = "" if isinstance(mistake["input"], dict) else f" (found {mistake['input']!r})"
-    return f"{key}: {mistake['msg'].removeprefix('Value error, ')}{found}"
+    return f"{key}: {reason}{found}"
 
 
 def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: Any = Params
+    sections: list[Any] = [Params]
     for part in location:
-        if isinstance(part, int):
-            continue
-        annotation = section.model_fields[part].annotation
-        # a list of sections, e.g. source.files: step into the section of its items
-        section = getattr(annotation, "__args__", (annotation,))[0]
-    return sorted(section.model_fields)
+        if isinstance(part, str) and part in sections[0].model_fields:
+            annotation = sections[0].model_fields[part].annotation
+            # a list of sections (source.files), or a choice of them (augmentation)
+            sections = list(getattr(annotation, "__args__", (annotation,)))
+        elif isinstance(part, str):  # which of the choice: the name that was given
+            sections = [section for section in sections if part in get_args(section.model_fields["name"].annotation)]
+    return sorted(sections[0].model_fields)
 
 
 AGAIN = "`make params TASK=digits` (or another file of conf/task/)"

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from closedloop.config.section import FileName, Name, Positive, Section, Share
+from closedloop.section import FileName, Name, Positive, Section, Share
+from closedloop.tasks.schema import KINDS, Format
 
 
 class Composed(Section):
@@ -13,9 +14,15 @@ class Composed(Section):
     overrides: list[str] = []
 
 
+def _known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"must be one of {', '.join(KINDS)}")
+    return kind
+
+
 class Task(Section):
     name: Name  # names the folders, the stages, the MLflow experiment and the registered model
-    kind: Literal["image_classification"]
+    kind: Annotated[str, AfterValidator(_known_kind)]  # what an example is: the folder of tasks/ that reads it
     title: str
     classes: Annotated[list[str], Field(min_length=2)]
 
@@ -33,21 +40,12 @@ class RemoteFile(Section):
     unpack: Literal["none", "gzip"] = "none"
 
 
-class Part(Section):
-    """One official part of an image collection in IDX format."""
-
-    split: Literal["all", "train", "test"]
-    images: FileName
-    labels: FileName
-
-
 class Source(Section):
     kind: Literal["embedded", "download"]
     licence: str
     homepage: str
     files: list[RemoteFile] = []
-    parts: Annotated[list[Part], Field(min_length=1)]
-    pixel_max: Annotated[int, Field(ge=1, le=255)]  # the value in the raw files that means full white
+    format: Format  # what is in the files
     retries: Annotated[int, Field(ge=0, le=20)] = 4  # further tries after a failure that may pass
     backoff_seconds: Annotated[float, Field(ge=0)] = 1  # pause before the first of them; each further one doubles it
     timeout_seconds: Annotated[float, Field(gt=0)] = 60  # without a byte from the server
@@ -56,20 +54,21 @@ class Source(Section):
     def _complete(self) -> Self:
         if (self.kind == "download") != bool(self.files):
             raise ValueError("files are listed exactly when kind is 'download'")
-        splits = sorted(part.split for part in self.parts)
+        splits = sorted(part.split for part in self.format.parts)
         if splits not in (["all"], ["train"], ["test", "train"]):
-            raise ValueError(f"the splits of parts must be [all], [train] or [train, test], not {splits}")
+            raise ValueError(f"the splits of format.parts must be [all], [train] or [train, test], not {splits}")
         if self.kind == "embedded" and splits != ["all"]:
             raise ValueError(f"embedded data are one part whose split is 'all', not {splits}")
         names = [file.name for file in self.files]
         if len(set(names)) != len(names):
             raise ValueError(f"the names of files must be distinct: {', '.join(names)}")
-        used = [name for part in self.parts for name in (part.images, part.labels)]
+        used = [name for part in self.format.parts for name in part.files]
         if len(set(used)) != len(used):
-            raise ValueError(f"parts must name each file once: {', '.join(used)}")
+            raise ValueError(f"format.parts must name each file once: {', '.join(used)}")
         absent = sorted(set(used) - set(names))
         if self.kind == "download" and absent:
-            raise ValueError(f"parts name what files do not list: {', '.join(absent)}; listed: {', '.join(names)}")
+            listed = f"listed: {', '.join(names)}"
+            raise ValueError(f"format.parts name what files do not list: {', '.join(absent)}; {listed}")
         return self
 
 

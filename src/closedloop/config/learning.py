@@ -1,30 +1,10 @@
-"""Sections about the network and its training."""
+"""Sections about training."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from closedloop.config.section import Positive, Section, Share
-
-
-class CNN(Section):
-    name: Literal["cnn"]
-    filters: Annotated[list[Positive], Field(min_length=1)] = [32, 64, 64]
-    kernel_size: Annotated[int, Field(ge=1, le=11)] = 3
-    padding: Literal["valid", "same"] = "valid"
-    pooled_layers: Annotated[int, Field(ge=0)] = 2  # 2x2 max-pooling follows this many of the first convolutions
-    dense: list[Positive] = [64]
-    normalisation: Literal["none", "batch"] = "none"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-class Augmentation(Section):
-    """Random affine maps of training images; 0 switches a component off."""
-
-    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0
-    translation: Annotated[float, Field(ge=0, lt=1)] = 0  # share of the image's side
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the size
-    shear_degrees: Annotated[float, Field(ge=0, lt=90)] = 0
+from closedloop.section import Positive, Section, Share
 
 
 class Optimizer(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from closedloop.config.section import Positive, Section, Share
+from closedloop.section import Positive, Section, Share
 
 
 class Evaluation(Section):
@@ -35,7 +35,7 @@ class Gate(Section):
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]  # UTC
 
 
-Scenario = Literal["none", "noise", "blur", "contrast", "rotation", "occlusion", "imbalance"]
+Scenario = str  # which ones there are depends on task.kind: see tasks/schema.py
 Severity = Annotated[int, Field(ge=1, le=5)]
 
 

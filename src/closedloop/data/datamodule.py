@@ -9,28 +9,31 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from closedloop.data.tensors import TARGETS
 from closedloop.errors import DataError
 
-Batch = tuple[Tensor, Tensor]  # inputs (B, …), targets (B,)
+Batch = dict[str, Tensor]  # the network's inputs by name, each (B, …), and the targets (B,)
 
 
 class Batches:
     """Iterates over a split once, optionally in the order drawn from a generator; the last batch may be smaller."""
 
-    def __init__(self, inputs: Tensor, targets: Tensor, size: int, shuffle_seed: int | None = None) -> None:
-        self.inputs, self.targets, self.size, self.shuffle_seed = inputs, targets, size, shuffle_seed
+    def __init__(self, tensors: dict[str, Tensor], size: int, shuffle_seed: int | None = None) -> None:
+        self.tensors, self.size, self.shuffle_seed = tensors, size, shuffle_seed
 
     def __len__(self) -> int:
-        return math.ceil(len(self.targets) / self.size)
+        return math.ceil(len(self.tensors[TARGETS]) / self.size)
 
     def __iter__(self) -> Iterator[Batch]:
         if self.shuffle_seed is None:
-            yield from zip(self.inputs.split(self.size), self.targets.split(self.size), strict=True)
+            for parts in zip(*(tensor.split(self.size) for tensor in self.tensors.values()), strict=True):
+                yield dict(zip(self.tensors, parts, strict=True))
             return
+        targets = self.tensors[TARGETS]
         # drawn on the CPU, so that the order is the same on every device
-        order = torch.randperm(len(self.targets), generator=torch.Generator().manual_seed(self.shuffle_seed))
-        for rows in order.to(self.inputs.device).split(self.size):
-            yield self.inputs[rows], self.targets[rows]
+        order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(self.shuffle_seed))
+        for rows in order.to(targets.device).split(self.size):
+            yield {name: tensor[rows] for name, tensor in self.tensors.items()}
 
 
 class PackedDataModule(pl.LightningDataModule):
@@ -62,7 +65,7 @@ class PackedDataModule(pl.LightningDataModule):
         return self._batches("validation", 4 * self.batch_size, None)
 
     def _batches(self, split: str, size: int, shuffle_seed: int | None) -> Batches:
-        return Batches(self.tensors[split]["inputs"], self.tensors[split]["targets"], size, shuffle_seed)
+        return Batches(self.tensors[split], size, shuffle_seed)
 
 
 def _free_memory(device: torch.device) -> float:

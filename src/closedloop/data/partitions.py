@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from closedloop.data.examples import ID, PART
+from closedloop.data.examples import ID, LABEL, PART
 from closedloop.errors import DataError
 from closedloop.files import atomic, read_json, sha256, write_json
 from closedloop.paths import Paths
@@ -102,8 +102,10 @@ def supply(paths: Paths, partition: Partition) -> Path | None:
     return found and target
 
 
-def read_partition(file: Path, partition: Partition, schema: "pa.Schema") -> "pa.Table":
+def read_partition(file: Path, partition: Partition, schema: "pa.Schema", *, takes_missing: bool = False) -> "pa.Table":
     """The examples of a partition with the columns of the official parts (`schema`), under its own part and ids.
+
+    `takes_missing`: whether the content may have nulls.
 
     Raises DataError when the file is missing or damaged, or its columns differ: it names the column.
     """
@@ -114,7 +116,7 @@ def read_partition(file: Path, partition: Partition, schema: "pa.Schema") -> "pa
         table = pq.read_table(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file} cannot be read ({error}); run the acquire stage") from None
-    _require_columns(file, table, schema)
+    _require_columns(file, table, schema, (ID, PART, LABEL) if takes_missing else schema.names)
     if table.num_rows != partition.examples:
         raise DataError(f"{file} holds {table.num_rows} examples, {partition.examples} are listed; acquire it again")
     columns: dict[str, Any] = {
@@ -127,14 +129,14 @@ def read_partition(file: Path, partition: Partition, schema: "pa.Schema") -> "pa
     return pa.table({name: columns[name] for name in schema.names})
 
 
-def _require_columns(file: Path, table: "pa.Table", schema: "pa.Schema") -> None:
+def _require_columns(file: Path, table: "pa.Table", schema: "pa.Schema", required: Iterable[str]) -> None:
     missing = sorted(set(schema.names) - set(table.column_names))
     unknown = sorted(set(table.column_names) - set(schema.names))
     if missing or unknown:
         wrong = [f"lacks {', '.join(missing)}"] if missing else []
         wrong += [f"has {', '.join(unknown)} besides"] if unknown else []
         raise DataError(f"{file} {' and '.join(wrong)}: it is no partition of these data (columns: {schema.names})")
-    for name in schema.names:
+    for name in required:
         if table.column(name).null_count:
             raise DataError(f"{file}: column {name} is null in {table.column(name).null_count} rows")
 

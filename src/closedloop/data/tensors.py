@@ -1,5 +1,6 @@
 """A split as one file of tensors, memory-mapped when read."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,25 @@ from safetensors.numpy import save
 from closedloop.errors import DataError
 from closedloop.files import write_bytes
 
+CARDINALITIES = "cardinalities"  # key of the metadata
 
-def write_tensors(path: Path, tensors: dict[str, NDArray[np.generic]]) -> None:
-    """Write named arrays atomically."""
+TARGETS = "targets"  # the array beside the inputs
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, NDArray[np.generic]], cardinalities: dict[str, list[int]] | None = None
+) -> None:
+    """Write named arrays atomically, with the number of values that each column of an integer input has."""
+    facts = {CARDINALITIES: json.dumps(cardinalities or {})}
     # as bytes: safetensors' own writer hides the system's reason when the disk is full
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in tensors.items()}))
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, facts))
+
+
+def read_cardinalities(path: Path) -> dict[str, list[int]]:
+    """The number of values of each column of the integer inputs in a file of tensors, by the input's name."""
+    with safe_open(path, framework="numpy") as file:
+        found: dict[str, list[int]] = json.loads((file.metadata() or {}).get(CARDINALITIES, "{}"))
+        return found
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -50,7 +50,7 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
     figures.confusion(found, paths.figures / "confusion.png")
     figures.reliability(calibration, report, paths.figures / "reliability.png")
     figures.classes(report, paths.figures / "classes.png")
-    figures.mistakes(found, lambda row: task.picture(examples, row), paths.figures / "mistakes.png")
+    figures.mistakes(found, lambda row: task.look(examples, row), paths.figures / "mistakes.png")
     return report
 
 

@@ -1,5 +1,6 @@
 """The figures of training and evaluation, in one style, in colours that colour-blind readers tell apart."""
 
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,7 @@ STYLE: dict[Any, Any] = {  # Any: only matplotlib, imported late, can name its k
 ANNOTATED = 20  # classes up to which a cell of the confusion matrix has room for its count
 NAMED = 40  # classes up to which each has room for its name
 COLUMNS, SHOWN = 8, 24  # of the picture of mistakes
+LINE, LINES = 26, 14  # characters and lines of an example of text in it
 
 
 @contextmanager
@@ -164,7 +166,7 @@ def classes(report: dict[str, Any], path: Path) -> None:
         axes.spines["left"].set_visible(False)
 
 
-def mistakes(found: Predictions, picture: Callable[[int], NDArray[np.uint8]], path: Path) -> None:
+def mistakes(found: Predictions, look: Callable[[int], NDArray[np.uint8] | str], path: Path) -> None:
     """The examples wrong with the greatest confidence; a first line that these leave open, right with the least."""
     wrong, right = np.flatnonzero(~found.correct), np.flatnonzero(found.correct)
     worst = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:SHOWN]
@@ -181,12 +183,16 @@ def mistakes(found: Predictions, picture: Callable[[int], NDArray[np.uint8]], pa
         for axes in grid:
             axes.set_axis_off()
         for axes, row in zip(grid, chosen, strict=False):
-            _example(axes, found, int(row), picture(int(row)))
+            _example(axes, found, int(row), look(int(row)))
 
 
-def _example(axes: "Axes", found: Predictions, row: int, image: NDArray[np.uint8]) -> None:
+def _example(axes: "Axes", found: Predictions, row: int, seen: NDArray[np.uint8] | str) -> None:
     truth, said = found.classes[found.labels[row]], found.classes[found.predicted[row]]
-    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    if isinstance(seen, str):
+        lines = [part for line in seen.splitlines() for part in textwrap.wrap(line, LINE)][:LINES]
+        axes.text(0, 0.98, "\n".join(lines), transform=axes.transAxes, fontsize=5.5, va="top", in_layout=False)
+    else:
+        axes.imshow(seen, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     colour = BLUE if truth == said else ORANGE
     axes.set_title(f"said {_short(said, 9)}", color=colour, fontsize=9.5, pad=15, weight="bold")
     axes.text(0, 1.04, f"is {_short(truth, 14)}", transform=axes.transAxes, fontsize=9, va="bottom", in_layout=False)

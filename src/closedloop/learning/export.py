@@ -11,19 +11,31 @@ from torch import Tensor, nn
 from closedloop.files import atomic
 
 
-def export_onnx(network: nn.Module, inputs: Tensor, path: Path) -> None:
+class _Served(nn.Module):
+    """The network with a softmax behind it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        return torch.softmax(self.network(**inputs), dim=1)
+
+
+def export_onnx(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
     """Write the network with a softmax behind it as ONNX; the batch size stays free. `inputs` is an example batch."""
-    model = nn.Sequential(network, nn.Softmax(dim=1)).eval().cpu().float()
+    model = _Served(network).eval().cpu().float()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is absent
     with atomic(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            (inputs[:2].cpu().float(),),  # a batch of one would be taken for a constant
+            (),
             temporary,
-            input_names=["inputs"],
+            kwargs={name: tensor[:2].cpu() for name, tensor in inputs.items()},  # one alone would be taken for constant
+            input_names=list(inputs),
             output_names=["probabilities"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes={"inputs": {name: {0: torch.export.Dim("batch")} for name in inputs}},
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -36,7 +48,7 @@ def export_onnx(network: nn.Module, inputs: Tensor, path: Path) -> None:
 
 
 @torch.no_grad()
-def probabilities(network: nn.Module, inputs: Tensor) -> Tensor:
+def probabilities(network: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     """torch's own answer in float32 on the CPU: what the exported model must reproduce."""
-    answer: Tensor = nn.Sequential(network, nn.Softmax(dim=1)).eval().cpu().float()(inputs.cpu().float())
+    answer: Tensor = _Served(network).eval().cpu().float()(**{name: tensor.cpu() for name, tensor in inputs.items()})
     return answer

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from closedloop.config import Params
 from closedloop.data.datamodule import Batch
+from closedloop.data.tensors import TARGETS
 from closedloop.errors import TrainingError
-from closedloop.learning.augmentation import is_active, random_affine
 from closedloop.learning.optimization import build_optimizer, build_scheduler
+from closedloop.networks.augmentation import augment
 
 
 class SupervisedModule(pl.LightningModule):
@@ -30,8 +31,8 @@ class SupervisedModule(pl.LightningModule):
         self._log = log
         self._sums: dict[str, Tensor] = {}
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self.network(inputs)
+    def forward(self, **inputs: Tensor) -> Tensor:
+        logits: Tensor = self.network(**inputs)
         return logits
 
     def on_train_epoch_start(self) -> None:
@@ -39,17 +40,15 @@ class SupervisedModule(pl.LightningModule):
         torch.manual_seed(self.params.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
-        inputs, targets = batch
-        if is_active(self.params.augmentation):
-            inputs = random_affine(inputs, self.params.augmentation)
-        logits = self(inputs)
+        inputs, targets = _parted(batch)
+        logits = self(**augment(inputs, self.params.augmentation))
         loss = F.cross_entropy(logits, targets, label_smoothing=self.params.trainer.label_smoothing)
         self._add("train", loss.detach() * len(targets), logits, targets)
         return loss
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        inputs, targets = batch
-        logits = self(inputs)
+        inputs, targets = _parted(batch)
+        logits = self(**inputs)
         self._add("val", F.cross_entropy(logits.float(), targets, reduction="sum"), logits, targets)
 
     def _add(self, prefix: str, loss_sum: Tensor, logits: Tensor, targets: Tensor) -> None:
@@ -89,3 +88,8 @@ class SupervisedModule(pl.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, self.params.scheduler, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _parted(batch: Batch) -> tuple[Batch, Tensor]:
+    """The network's inputs, and the targets."""
+    return {name: tensor for name, tensor in batch.items() if name != TARGETS}, batch[TARGETS]

@@ -23,13 +23,14 @@ from torch import nn
 
 from closedloop.config import Params
 from closedloop.data.datamodule import PackedDataModule
+from closedloop.data.tensors import TARGETS, read_cardinalities
 from closedloop.errors import ConfigError, TrainingError
 from closedloop.files import atomic, read_json, sha256, sha256_tree, write_bytes, write_json
 from closedloop.learning.export import export_onnx, probabilities
 from closedloop.learning.precision import resolve_precision
 from closedloop.learning.progress import Progress
 from closedloop.learning.supervised import SupervisedModule
-from closedloop.networks import build_network
+from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
 
 PACKAGE = Path(__file__).parents[1]
@@ -108,8 +109,8 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         params.seed,
         params.trainer.device_memory_share,
     )
-    inputs = load_file(paths.tensors("validation"))["inputs"]
-    network = build_network(params.model, tuple(inputs.shape[1:]), len(params.task.classes))
+    inputs = _inputs(paths.tensors("validation"))
+    network = build_network(params.model, inputs, len(params.task.classes))
     module = SupervisedModule(network, params, log)
     trainer = _trainer(params, paths)
     precision = str(trainer.precision)
@@ -135,7 +136,7 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         "epochs": len(module.history),
         "best_epoch": int(best["epoch"]),
         "parameters": sum(p.numel() for p in network.parameters()),
-        "input_shape": list(inputs.shape[1:]),
+        "inputs": {name: list(one.shape) for name, one in inputs.items()},
         "precision": precision,
         "device": str(trainer.strategy.root_device.type),
         "seed": params.seed,
@@ -145,7 +146,8 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
 
 def save(training: Training, paths: Paths) -> None:
     """Write weights, ONNX model, torch's own answers on the first validation examples, the history and the facts."""
-    inputs = load_file(paths.tensors("validation"))["inputs"][:GOLDEN]
+    tensors = load_file(paths.tensors("validation"))
+    inputs = {name: tensor[:GOLDEN] for name, tensor in tensors.items() if name != TARGETS}
     export_onnx(training.network, inputs, paths.model / "model.onnx")
     write_bytes(paths.model / "weights.safetensors", save_tensors(training.network.state_dict()))
     golden = {"probabilities": probabilities(training.network, inputs)}
@@ -155,6 +157,16 @@ def save(training: Training, paths: Paths) -> None:
         writer.writeheader()
         writer.writerows(training.history)
     write_json(paths.model / "training.json", {**training.facts, "best": training.best})
+
+
+def _inputs(tensors: Path) -> dict[str, Input]:
+    """What each input of a file of tensors holds for one example."""
+    cardinalities = read_cardinalities(tensors)
+    return {
+        name: Input(tuple(tensor.shape[1:]), tuple(cardinalities.get(name, ())))
+        for name, tensor in load_file(tensors).items()
+        if name != TARGETS
+    }
 
 
 def _trainer(params: Params, paths: Paths) -> pl.Trainer:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from closedloop.config import CNN as Config
 from closedloop.errors import ConfigError
+from closedloop.networks.schema import CNN as Config
 
 
 class CNN(nn.Module):

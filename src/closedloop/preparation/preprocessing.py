@@ -9,11 +9,11 @@ from tqdm import tqdm
 from closedloop.config import Params
 from closedloop.data.examples import PART, labels, read_examples, write_examples
 from closedloop.data.splits import DROPPED, assign_splits
-from closedloop.data.tensors import write_tensors
+from closedloop.data.tensors import TARGETS, write_tensors
 from closedloop.paths import SPLITS, Paths
 from closedloop.preparation.raw import feedback_parts, read_raw
 from closedloop.tasks import get_task
-from closedloop.tasks.base import Preprocessor
+from closedloop.tasks.base import Arrays, Preprocessor
 
 
 def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
@@ -31,7 +31,8 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     preprocessor = task.fit(read_examples(paths.examples("train")), params)
     preprocessor.save(paths.preprocessor)
     for split in tqdm(("train", "validation"), desc="transform", unit="split"):  # test and production: as requests
-        write_tensors(paths.tensors(split), transform(preprocessor, read_examples(paths.examples(split))))
+        tensors = transform(preprocessor, read_examples(paths.examples(split)))
+        write_tensors(paths.tensors(split), tensors, preprocessor.cardinalities)
     return {
         "seed": params.preprocess.seed,
         "splits": {
@@ -47,11 +48,11 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     }
 
 
-def transform(preprocessor: Preprocessor, examples: pa.Table) -> dict[str, Any]:
-    """Examples -> {"inputs": float32 (N, …), "targets": int64 (N,)}, in their order."""
+def transform(preprocessor: Preprocessor, examples: pa.Table) -> Arrays:
+    """Examples -> the network's inputs by name, and the targets, int64 (N,), in their order."""
     index = {name: code for code, name in enumerate(preprocessor.classes)}
     targets = np.array([index[label] for label in labels(examples)], np.int64)
-    return {"inputs": preprocessor.transform(examples), "targets": targets}
+    return {**preprocessor.transform(examples), TARGETS: targets}
 
 
 def _counts(names: Any, params: Params) -> dict[str, int]:

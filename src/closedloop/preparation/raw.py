@@ -15,9 +15,11 @@ def read_raw(raw: Path, params: Params) -> pa.Table:
 
     Raises DataError when a file is missing or damaged, or a partition's columns are not those of the official parts.
     """
-    official = get_task(params.task.kind).read(raw, params)
+    task = get_task(params.task.kind)
+    official = task.read(raw, params)
     later = [
-        read_partition(raw / partition.file_name, partition, official.schema) for partition in read_list(raw / LISTED)
+        read_partition(raw / partition.file_name, partition, official.schema, takes_missing=task.takes_missing)
+        for partition in read_list(raw / LISTED)
     ]
     return pa.concat_tables([official, *later])
 

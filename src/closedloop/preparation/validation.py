@@ -61,7 +61,7 @@ def unreadable(error: DataError) -> ValidationResult:
 
 def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult:
     """Run every check on a table of raw examples; checks that need sound columns are left out when they are not."""
-    schema = [_columns(examples)]
+    schema = [_columns(examples, task)]
     if not schema[0].passed:
         return ValidationResult(tuple(schema), {})
     ids, parts, labels = (_strings(examples, name) for name in (ID, PART, LABEL))
@@ -89,8 +89,9 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
     return ValidationResult(tuple(findings), counts)
 
 
-def _columns(examples: pa.Table) -> Finding:
+def _columns(examples: pa.Table, task: Task) -> Finding:
     wrong = []
+    required = (ID, PART, LABEL) if task.takes_missing else examples.column_names
     for name in (ID, PART, LABEL):
         if name not in examples.column_names:
             wrong.append(f"{name} is missing")
@@ -100,15 +101,16 @@ def _columns(examples: pa.Table) -> Finding:
         wrong.append("there is no column of content")
     rows: list[int] = []
     for name in examples.column_names:
-        if examples.column(name).null_count:
+        if name in required and examples.column(name).null_count:
             empty = np.flatnonzero(examples.column(name).is_null().to_numpy())
             wrong.append(f"{name} is null in {len(empty)} rows, the first is row {empty[0]}")
             rows += empty.tolist()
+    scope = " in id, part and label" if task.takes_missing else ""
     return Finding(
         check="columns",
         passed=not wrong,
-        found="; ".join(wrong) or f"{', '.join(examples.column_names)}; no nulls",
-        allowed="id, part and label as text, content beside them, no nulls",
+        found="; ".join(wrong) or f"{', '.join(examples.column_names)}; no nulls{scope}",
+        allowed=f"id, part and label as text, content beside them, no nulls{scope}",
         examples=tuple(f"row {row}" for row in sorted(set(rows))[:NAMED]),
     )
 
@@ -120,7 +122,7 @@ def _strings(examples: pa.Table, name: str) -> Strings:
 def _counts(parts: Strings, labels: Strings, params: Params) -> dict[str, dict[str, int]]:
     """Examples by part and class: the configured parts and classes first, in their order, also where there are none."""
     seen = Counter(zip(parts.tolist(), labels.tolist(), strict=True))
-    configured = [part.split for part in params.source.parts]
+    configured = [part.split for part in params.source.format.parts]
     names = [*configured, *sorted(set(parts.tolist()) - set(configured))]
     classes = [*params.task.classes, *sorted(set(labels.tolist()) - set(params.task.classes))]
     known = set(params.task.classes)
@@ -143,7 +145,7 @@ def _enough(counts: dict[str, dict[str, int]], params: Params) -> Finding:
 def _parts(counts: dict[str, dict[str, int]]) -> Finding:
     sizes = {part: sum(classes.values()) for part, classes in counts.items()}
     found = ", ".join(f"{part}: {size}" for part, size in sizes.items())
-    return Finding("parts", all(sizes.values()), found, "examples in every part of source.parts")
+    return Finding("parts", all(sizes.values()), found, "examples in every part of source.format.parts")
 
 
 def _known_labels(ids: Strings, labels: Strings, params: Params) -> Finding:

@@ -13,7 +13,7 @@ from closedloop.data.examples import ID, LABEL, PART, labels
 from closedloop.files import write_text
 from closedloop.preparation.validation import ValidationResult
 from closedloop.tasks.base import Task
-from closedloop.tasks.images import encode_png
+from closedloop.tasks.images.request import encode_png
 
 PICTURES = 200  # at most, in the grid of samples
 PER_CLASS = 10
@@ -59,6 +59,8 @@ img { display: block; width: 3.5rem; height: 3.5rem; object-fit: contain; image-
   outline: 1px solid var(--line);
   border-radius: .25rem }
 .offending figure { width: 6.5rem } .offending img { width: 6.5rem; height: 6.5rem }
+figure.text, .offending figure.text { width: auto; max-width: 100% }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere }
 @media (max-width: 40rem) { thead { display: none } tr, td { display: block } td { border: 0; padding: .1rem 0 }
   tr { border-bottom: 1px solid var(--line); padding: .7rem 0 } tr.shown { border: 0; padding-bottom: 0 }
   tbody:last-child tr:last-child { border: 0 } td[data-name]::before { content: attr(data-name) ": ";
@@ -109,9 +111,10 @@ limits named below in <code>conf/</code> if the data are meant so.</p>{% endif %
 </html>
 """
 
-FIGURE = """{% macro figure(picture, named) %}<figure><img src="data:image/png;base64,{{ picture.png }}"
- alt="{{ picture.label }}" title="{{ picture.id }}, label {{ picture.label }}">{% if named %}{{ picture.id }}<br>label
- {{ picture.label }}{% endif %}</figure>{% endmacro %}"""
+FIGURE = """{% macro figure(picture, named) %}<figure{{ "" if picture.png else " class=text" }}>
+{%- if picture.png %}<img src="data:image/png;base64,{{ picture.png }}" alt="{{ picture.label }}"
+ title="{{ picture.id }}, label {{ picture.label }}">{% else %}<pre>{{ picture.text }}</pre>{% endif %}
+{%- if named %}{{ picture.id }}<br>label {{ picture.label }}{% endif %}</figure>{% endmacro %}"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ class Picture:
 
     id: str
     label: str
-    png: str  # base64
+    png: str = ""  # base64
+    text: str = ""
 
 
 def write_report(path: Path, result: ValidationResult, examples: pa.Table | None, task: Task, params: Params) -> None:
@@ -188,6 +192,8 @@ def _samples(examples: pa.Table, task: Task, params: Params) -> dict[str, list[P
 
 def _picture(examples: pa.Table, row: int, task: Task) -> Picture:
     one: dict[str, Any] = examples.select([ID, PART, LABEL]).slice(row, 1).to_pylist()[0]
+    seen = task.look(examples, row)
+    if isinstance(seen, str):
+        return Picture(one[ID], one[LABEL], text=seen)
     # values out of range are white here; the check names them
-    image = np.minimum(task.picture(examples, row), 255).astype(np.uint8)
-    return Picture(one[ID], one[LABEL], encode_png(image))
+    return Picture(one[ID], one[LABEL], encode_png(np.minimum(seen, 255).astype(np.uint8)))

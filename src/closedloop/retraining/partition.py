@@ -131,14 +131,15 @@ def _pending(paths: Paths, newest: Partition, labelled: pa.Table) -> Built | Non
 
 def _data(params: Params, paths: Paths, listed: Sequence[Partition]) -> pa.Table:
     """The raw data with every listed partition, also those that the acquire stage has not fetched yet."""
-    tables = [get_task(params.task.kind).read(paths.raw, params)]
+    task = get_task(params.task.kind)
+    tables = [task.read(paths.raw, params)]
     for entry in listed:
         file = find(paths, entry)
         if file is None:
             raise DataError(
                 f"the file of the partition {entry.sha256} is missing: run `make run`, which says how to get it"
             )
-        tables.append(read_partition(file, entry, tables[0].schema))
+        tables.append(read_partition(file, entry, tables[0].schema, takes_missing=task.takes_missing))
     return pa.concat_tables(tables)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from closedloop.errors import DataError
 from closedloop.files import read_json
 from closedloop.tasks import get_task
-from closedloop.tasks.base import Preprocessor
+from closedloop.tasks.base import Arrays, Preprocessor
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,11 +49,6 @@ class Predictor:
     def classes(self) -> list[str]:
         return self.preprocessor.classes
 
-    @cached_property
-    def _input(self) -> str:
-        name: str = self.session.get_inputs()[0].name
-        return name
-
     def probabilities(self, examples: "pa.Table") -> NDArray[np.float64]:
         """Examples in request form -> class probabilities (N, classes)."""
         return self._run(
@@ -67,10 +61,13 @@ class Predictor:
         Raises BadRecord for the first record that cannot be decoded.
         """
         inputs = self.preprocessor.inputs(records)
-        return self._run(inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH))
+        return self._run(
+            {name: array[start : start + BATCH] for name, array in inputs.items()}
+            for start in range(0, len(records), BATCH)
+        )
 
-    def _run(self, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
-        outputs = [self.session.run(None, {self._input: batch})[0] for batch in batches]
+    def _run(self, batches: Iterable[Arrays]) -> NDArray[np.float64]:
+        outputs = [self.session.run(None, batch)[0] for batch in batches]
         stacked = np.concatenate(outputs) if outputs else np.zeros((0, len(self.classes)))
         return stacked.astype(np.float64)
 

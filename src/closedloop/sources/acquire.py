@@ -49,7 +49,7 @@ def acquire(params: Params, paths: Paths) -> list[Entry]:
 
 def _names(source: Source) -> set[str]:
     if source.kind == "embedded":
-        return {name for part in source.parts for name in (part.images, part.labels)}
+        return {name for part in source.format.parts for name in part.files}
     return {file.name for file in source.files}
 
 
@@ -72,7 +72,7 @@ def _supplied(partition: Partition, source: Source, paths: Paths) -> Entry:
 
 
 def _embedded(source: Source, raw: Path) -> list[Entry]:
-    origin = write_digits(raw, source.parts[0])
+    origin = write_digits(raw, source.format.parts[0])
     return [_entry(raw / name, source, source.homepage, origin, sha256(raw / name)) for name in sorted(_names(source))]
 
 

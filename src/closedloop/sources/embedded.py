@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from closedloop.config import Part
 from closedloop.data.idx import write_idx
+from closedloop.tasks.schema import IdxPart
 
 
-def write_digits(raw: Path, part: Part) -> str:
+def write_digits(raw: Path, part: IdxPart) -> str:
     """Write scikit-learn's 1,797 scanned digits as IDX, images (N, 8, 8) of 0..16; return where they came from."""
     import sklearn
     from sklearn.datasets import load_digits

@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # the server answers without them: 75 MB less, a third of a s
     from closedloop.config import Params
 
 
+Arrays = dict[str, NDArray[Any]]  # inputs of the network by name, each with the batch first
+
+
 class BadRecord(DataError):
     """A request that cannot be decoded; the reason repeats nothing of its content."""
 
@@ -41,11 +44,15 @@ class Preprocessor(Protocol):
     @property
     def classes(self) -> list[str]: ...
 
-    def transform(self, examples: "pa.Table") -> NDArray[np.float32]:
-        """Examples in request form -> the network's input, batch first."""
+    @property
+    def cardinalities(self) -> dict[str, list[int]]:
+        """How many values each column of an integer input has, by the input's name."""
 
-    def inputs(self, records: list[dict[str, Any]]) -> NDArray[np.float32]:
-        """JSON-like requests -> the network's input: transform(decode(records)) without a table in between."""
+    def transform(self, examples: "pa.Table") -> Arrays:
+        """Examples in request form -> the network's inputs."""
+
+    def inputs(self, records: list[dict[str, Any]]) -> Arrays:
+        """JSON-like requests -> the network's inputs: transform(decode(records)) without a table in between."""
 
     def request_schema(self) -> dict[str, Any]:
         """The JSON schema of one request."""
@@ -63,7 +70,11 @@ class Preprocessor(Protocol):
 
 
 class Task(Protocol):
-    """The questions that a kind of problem answers."""
+    """The questions that a kind of problem answers; `tasks/<kind>/task.py` holds one as TASK."""
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether the content of an example may have nulls."""
 
     def read(self, raw: Path, params: "Params") -> "pa.Table":
         """Raw files -> examples with the columns id, part (all, train or test), label and the request's own."""
@@ -85,5 +96,5 @@ class Task(Protocol):
     def shift(self, examples: "pa.Table", scenario: str, severity: int, rng: np.random.Generator) -> "pa.Table":
         """Examples as they would arrive after the world has changed; `none` returns them as they are."""
 
-    def picture(self, examples: "pa.Table", row: int) -> NDArray[np.uint8]:
-        """What a person looks at for one example: a grey image (H, W)."""
+    def look(self, examples: "pa.Table", row: int) -> NDArray[np.uint8] | str:
+        """What a person looks at for one example: a grey image (H, W), or text."""

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from closedloop.data.examples import LABEL
 from closedloop.errors import ConfigError, DataError
-from closedloop.tasks.images import IMAGE, column, pixels, with_pixels
+from closedloop.tasks.images.request import IMAGE, column, pixels, with_pixels
 
 Images = NDArray[np.uint8]
 

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from closedloop.data.idx import read_idx
 from closedloop.errors import DataError
 from closedloop.files import read_json, write_json
-from closedloop.tasks.base import BadRecord, Finding, Preprocessor
-from closedloop.tasks.images import IMAGE, column, decode_image, encode_png, image_schema, pixels
+from closedloop.tasks.base import Arrays, BadRecord, Finding, Preprocessor
+from closedloop.tasks.images.request import IMAGE, column, decode_image, encode_png, image_schema, pixels
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from closedloop.config import Params, Part
+    from closedloop.config import Params
+    from closedloop.tasks.schema import IdxPart
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,19 @@ class ImagePreprocessor:
     mean: float  # of pixel / 255, over the training split
     std: float
 
-    def transform(self, examples: "pa.Table") -> NDArray[np.float32]:
+    @property
+    def cardinalities(self) -> dict[str, list[int]]:
+        return {}
+
+    def transform(self, examples: "pa.Table") -> Arrays:
         """Images (N, H, W) of 0..255 -> standardised (N, 1, H, W)."""
         images = pixels(examples)
         if images.shape[1:] != (self.height, self.width):
             raise DataError(f"images are {images.shape[1:]}, the model takes {(self.height, self.width)}")
-        return self._levels[images][:, None]
+        return {"inputs": self._levels[images][:, None]}
 
-    def inputs(self, records: list[dict[str, Any]]) -> NDArray[np.float32]:
-        return self._levels[self._images(records)][:, None]
+    def inputs(self, records: list[dict[str, Any]]) -> Arrays:
+        return {"inputs": self._levels[self._images(records)][:, None]}
 
     @cached_property
     def _levels(self) -> NDArray[np.float32]:
@@ -82,11 +87,13 @@ class ImagePreprocessor:
         return [{IMAGE: image.tolist()} for image in pixels(examples)]
 
     def save(self, folder: Path) -> None:
-        write_json(folder / "preprocessor.json", {"kind": "image_classification", **asdict(self)})
+        write_json(folder / "preprocessor.json", {"kind": "images", **asdict(self)})
 
 
-class ImageClassification:
+class Images:
     """Images in IDX files, one label each."""
+
+    takes_missing = False
 
     def read(self, raw: Path, params: "Params") -> "pa.Table":
         """Read the source's parts; pixels are stretched so that pixel_max becomes 255, labels become class names.
@@ -99,11 +106,11 @@ class ImageClassification:
 
         from closedloop.data.examples import ID, LABEL, PART
 
-        parts = [(part, *self._read_part(raw, part)) for part in params.source.parts]
+        parts = [(part, *self._read_part(raw, part)) for part in params.source.format.parts]
         sizes = {f"{part.images} {images.shape[1]}x{images.shape[2]}" for part, images, _ in parts}
         if len({images.shape[1:] for _, images, _ in parts}) > 1:
             raise DataError(f"images must be of one size in all parts, found {', '.join(sorted(sizes))}")
-        scale = params.source.pixel_max
+        scale = params.source.format.pixel_max
         in_range = all(images.max(initial=0) <= scale for _, images, _ in parts)
         exact = np.round(np.arange(scale + 1 if in_range else 256) * 255 / scale)  # one for each raw value
         kind: type[np.unsignedinteger[Any]] = np.uint8 if in_range else np.uint16
@@ -122,7 +129,7 @@ class ImageClassification:
             for part, images, labels in parts
         )
 
-    def _read_part(self, raw: Path, part: "Part") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _read_part(self, raw: Path, part: "IdxPart") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         images, labels = read_idx(raw / part.images), read_idx(raw / part.labels)
         if images.ndim != 3 or labels.ndim != 1:
             found = f"found {images.ndim} and {labels.ndim}"
@@ -146,7 +153,7 @@ class ImageClassification:
         flat = pixels(examples).reshape(examples.num_rows, -1)
         lowest, highest = flat.min(axis=1), flat.max(axis=1)
         beyond, blank = np.flatnonzero(highest > 255), np.flatnonzero(lowest == highest)
-        limits, scale = params.validation, params.source.pixel_max
+        limits, scale = params.validation, params.source.format.pixel_max
         largest = round(int(highest.max()) * scale / 255)  # as in the raw files
 
         def ids(rows: NDArray[np.intp]) -> tuple[str, ...]:
@@ -157,14 +164,15 @@ class ImageClassification:
                 check="value range",
                 passed=not len(beyond),
                 found=f"{len(beyond)} of {examples.num_rows} images exceed {scale}; the largest value is {largest}",
-                allowed=f"values from 0 to {scale} (source.pixel_max)",
+                allowed=f"values from 0 to {scale} (source.format.pixel_max)",
                 examples=ids(beyond),
             ),
             Finding(
                 check="value scale",
                 passed=largest >= limits.min_value_range * scale,
                 found=f"the brightest pixel of all is {largest}",
-                allowed=f"at least {limits.min_value_range} (validation.min_value_range) of {scale} (source.pixel_max)",
+                allowed=f"at least {limits.min_value_range} (validation.min_value_range) of {scale} "
+                "(source.format.pixel_max)",
             ),
             Finding(
                 check="blank images",
@@ -182,7 +190,7 @@ class ImageClassification:
         """
         images = pixels(train)
         if images.dtype != np.uint8:
-            raise DataError("pixels are larger than source.pixel_max allows; see the validate stage")
+            raise DataError("pixels are larger than source.format.pixel_max allows; see the validate stage")
         counts = np.bincount(images.reshape(-1), minlength=256)  # exact, whatever the order of the sum
         levels = np.arange(256) / 255
         mean = float(counts @ levels / counts.sum())
@@ -197,15 +205,18 @@ class ImageClassification:
         return ImagePreprocessor(**content)
 
     def describe(self, examples: "pa.Table") -> "pd.DataFrame":
-        from closedloop.tasks.image_descriptors import describe
+        from closedloop.tasks.images.descriptors import describe
 
         return describe(pixels(examples))
 
     def shift(self, examples: "pa.Table", scenario: str, severity: int, rng: np.random.Generator) -> "pa.Table":
-        from closedloop.tasks.image_shifts import shift
+        from closedloop.tasks.images.shifts import shift
 
         return shift(examples, scenario, severity, rng)
 
-    def picture(self, examples: "pa.Table", row: int) -> NDArray[np.uint8]:
+    def look(self, examples: "pa.Table", row: int) -> NDArray[np.uint8]:
         image: NDArray[np.uint8] = pixels(examples.slice(row, 1))[0]
         return image
+
+
+TASK = Images()

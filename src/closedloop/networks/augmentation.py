@@ -1,4 +1,4 @@
-"""Random affine maps of image batches, on the device of the batch."""
+"""Random changes of training batches, on the device of the batch."""
 
 import math
 
@@ -6,14 +6,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from closedloop.config import Augmentation
+from closedloop.networks.schema import Affine, Augmentation
 
 
-def is_active(config: Augmentation) -> bool:
-    return any((config.rotation_degrees, config.translation, config.scale, config.shear_degrees))
+def augment(batch: dict[str, Tensor], config: Augmentation) -> dict[str, Tensor]:
+    """A batch of training inputs by name, changed at random as its kind allows."""
+    match config:
+        case Affine():
+            return {**batch, "inputs": random_affine(batch["inputs"], config)}
+        case _:
+            return batch
 
 
-def random_affine(images: Tensor, config: Augmentation) -> Tensor:
+def random_affine(images: Tensor, config: Affine) -> Tensor:
     """Rotate, shear, scale and shift each image (N, C, H, W) by its own draw, bilinearly; the border is continued.
 
     One call for the whole batch: no per-sample work in Python, and nothing leaves the device.

@@ -1,0 +1,23 @@
+"""Networks by the name in model.name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from closedloop.networks.cnn import CNN
+from closedloop.networks.schema import Model
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a network, by what a batch of it holds for each example."""
+
+    shape: tuple[int, ...]
+    cardinalities: tuple[int, ...] = ()  # of an integer input: how many values each of its columns has
+
+
+def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> nn.Module:
+    """The network of a configuration; its forward takes the inputs by name, and gives one logit for each output."""
+    channels, height, width = inputs["inputs"].shape
+    return CNN(config, (channels, height, width), outputs)
