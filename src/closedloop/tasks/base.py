@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,13 @@ class Finding:
     found: str  # what was seen, in words and figures
     allowed: str  # what the configuration allows, naming its key
     examples: tuple[str, ...] = ()  # ids of the offending examples, the first few
+
+
+class Baseline(NamedTuple):
+    """What a strong simple model, fitted on the same training split, says about examples."""
+
+    name: str  # of the model, as a person reads it
+    probabilities: NDArray[np.float64]  # (N, classes), in the order of the examples and of task.classes
 
 
 class Preprocessor(Protocol):
@@ -89,6 +96,9 @@ class Task(Protocol):
         """Fit the transform on the training split."""
 
     def load_preprocessor(self, folder: Path) -> Preprocessor: ...
+
+    def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:
+        """Fit the baseline of this kind on the training split, ask it about the examples."""
 
     def describe(self, examples: "pa.Table") -> "pd.DataFrame":
         """Numeric columns that move when the data do; one row an example."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from closedloop.data.idx import read_idx
 from closedloop.errors import DataError
 from closedloop.files import read_json, write_json
-from closedloop.tasks.base import Arrays, BadRecord, Finding, Preprocessor
+from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor
 from closedloop.tasks.images.request import IMAGE, column, decode_image, encode_png, image_schema, pixels
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from closedloop.config import Params
     from closedloop.tasks.schema import IdxPart
+
+
+NEIGHBOURS, SMOOTHING = 3, 0.1  # of the baseline
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,26 @@ class Images:
         content = read_json(folder / "preprocessor.json")
         content.pop("kind")
         return ImagePreprocessor(**content)
+
+    def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:
+        """The votes of the nearest training images, by the Euclidean distance of their pixels (Cover and Hart, 1967).
+
+        Votes are smoothed as Laplace did, so that no class is taken for impossible.
+        """
+        from sklearn.neighbors import KNeighborsClassifier
+
+        from closedloop.data.examples import labels
+
+        def flat(table: "pa.Table") -> NDArray[np.float32]:
+            return pixels(table).reshape(table.num_rows, -1).astype(np.float32)
+
+        neighbours = min(NEIGHBOURS, train.num_rows)
+        model = KNeighborsClassifier(neighbours, algorithm="brute").fit(flat(train), labels(train))
+        votes = np.zeros((examples.num_rows, len(params.task.classes)))
+        columns = [params.task.classes.index(name) for name in model.classes_]
+        votes[:, columns] = model.predict_proba(flat(examples)) * neighbours
+        smoothed = (votes + SMOOTHING) / (neighbours + SMOOTHING * votes.shape[1])
+        return Baseline(f"{neighbours} nearest neighbours", smoothed)
 
     def describe(self, examples: "pa.Table") -> "pd.DataFrame":
         from closedloop.tasks.images.descriptors import describe
