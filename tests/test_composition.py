@@ -152,7 +152,7 @@ def test_an_unknown_key_of_the_chosen_augmentation_is_told_its_own_keys(params: 
     with pytest.raises(ConfigError, match=r"rotate: unknown key; allowed here: name, rotation_degrees"):
         parse(content, "params.yaml")
     content["augmentation"] = {"name": "mirror"}
-    with pytest.raises(ConfigError, match="augmentation: .*'none', 'affine'"):
+    with pytest.raises(ConfigError, match=r"augmentation: .*'none', 'affine'"):
         parse(content, "params.yaml")
 
 
