@@ -2,6 +2,7 @@
 
 import html
 import re
+from typing import Any
 
 from closedloop.config import Params
 from closedloop.data.partitions import LISTED, Partition, read_list
@@ -46,6 +47,7 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         + _feedback(prepared["parts"], read_list(paths.raw / LISTED)),
         f"## Quality on the test split ({evaluation['confidence']:.0%} intervals)",
         "| metric | value | interval |\n|---|---|---|\n" + "\n".join(metrics),
+        _baseline(evaluation["baseline"]),
         *(
             ["| part of the data | test examples | accuracy | interval |\n|---|---|---|---|\n" + "\n".join(parts)]
             if len(parts) > 1
@@ -63,6 +65,14 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         "\n".join(f"- {key}: {value}" for key, value in lineage.items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _baseline(baseline: dict[str, Any]) -> str:
+    accuracy, gain = baseline["metrics"]["accuracy"]["value"], baseline["gains"]["accuracy"]
+    return (
+        f"Baseline, fitted on the same training split: {plain(baseline['name'])}, accuracy {accuracy:.4f}; this model "
+        f"gains {gain['gain']:+.4f} on it (interval {gain['low']:+.4f} to {gain['high']:+.4f}, pair by pair)."
+    )
 
 
 def _inputs(shapes: dict[str, list[int]]) -> str:

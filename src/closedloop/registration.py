@@ -151,6 +151,7 @@ def _log_evaluation(run: Run, evaluation: dict[str, Any], paths: Paths) -> None:
         metrics[f"test/{name}_high"] = interval["high"]
     for row in evaluation["parts"] if len(evaluation["parts"]) > 1 else ():
         metrics[f"test/accuracy/{row['part']}"] = row["accuracy"]["value"]
+    metrics["test/baseline_accuracy"] = evaluation["baseline"]["metrics"]["accuracy"]["value"]
     metrics["serving/latency_ms_p95"] = evaluation["serving"]["latency_ms_p95"]
     run.log(metrics, 0)
     reports = ("evaluation.json", "validation.json", "validation.html", "preprocess.json", "manifest.json")

@@ -39,7 +39,8 @@ def _score(report: dict[str, Any]) -> str:
     accuracy = report["metrics"]["accuracy"]
     return (
         f"test accuracy {_percent(accuracy)} ({report['confidence']:.0%} interval "
-        f"{accuracy['low']:.2%} to {accuracy['high']:.2%}), macro F1 {report['metrics']['macro_f1']['value']:.4f}"
+        f"{accuracy['low']:.2%} to {accuracy['high']:.2%}); {report['baseline']['name']}: "
+        f"{_percent(report['baseline']['metrics']['accuracy'])}"
     )
 
 

@@ -33,6 +33,7 @@ def make_project(params: Params) -> Callable[[Path], Project]:
 
     def make(root: Path) -> Project:
         paths = Paths("digits", root)
+        write_examples(paths.examples("train"), train)
         write_examples(paths.examples("test"), test)
         preprocessor.save(paths.preprocessor)
         write_text(paths.report("history.csv"), HISTORY)

@@ -40,6 +40,17 @@ def test_the_report_holds_what_the_gate_and_the_summary_read(project: Project) -
     assert report["serving"]["size_bytes"] > (project.paths.model / "model.onnx").stat().st_size
 
 
+def test_the_network_stands_beside_a_simple_model_of_the_same_training_split(project: Project) -> None:
+    baseline = read_json(project.paths.report("evaluation.json"))["baseline"]
+    assert baseline["name"] == "3 nearest neighbours"
+    accuracy, gain = baseline["metrics"]["accuracy"], baseline["gains"]["accuracy"]
+    assert 0.9 < accuracy["low"] < accuracy["value"] < 1
+    assert gain["champion"] == accuracy["value"]  # the linear model's opponent
+    assert gain["gain"] == pytest.approx(gain["challenger"] - accuracy["value"])
+    assert gain["low"] <= gain["gain"] <= gain["high"]
+    assert read_json(project.paths.report("metrics.json"))["baseline_accuracy"] == accuracy["value"]
+
+
 def test_the_figures_are_those_of_the_predictions_kept(project: Project) -> None:
     found = Predictions.read(project.paths.predictions)
     report = read_json(project.paths.report("evaluation.json"))

@@ -212,3 +212,33 @@ def test_every_check_tells_what_was_found_and_asked_for() -> None:
     failed = next(check for check in judged.checks if not check.passed)
     assert (failed.found, failed.bound) == (0.7, 0.8)
     assert judged.reasons == ["worst class recall (class 8) 0.7 is not at least 0.8 (gate.min_class_recall)"]
+
+
+def over_baseline(low: float, gain: float) -> dict[str, Any]:
+    return {"name": "3 nearest neighbours", "gains": {"accuracy": {"gain": gain, "low": low, "high": 2 * gain - low}}}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "promoted"),
+    [
+        (over_baseline(0.001, 0.01), True),
+        (over_baseline(0.0, 0.01), False),  # a tie with a simple model is no reason for a network
+        (over_baseline(-0.02, 0.01), False),
+        (over_baseline(math.nan, 0.01), False),
+        ({}, False),
+    ],
+)
+def test_a_network_must_beat_the_baseline_where_that_is_asked_for(baseline: dict[str, Any], promoted: bool) -> None:
+    evaluation = report() | {"baseline": baseline}
+    demanding = GATE.model_copy(update={"beat_baseline": True})
+    found = verdict(evaluation, BETTER, demanding)
+    assert found.promote == promoted
+    assert ("baseline" in (found.missed_floor or "")) == (not promoted)
+    assert verdict(evaluation, BETTER).promote
+
+
+def test_the_baseline_is_compared_in_the_metric_of_the_gate() -> None:
+    evaluation = report() | {"baseline": over_baseline(0.01, 0.02)}
+    losses = GATE.model_copy(update={"beat_baseline": True, "metric": "log_loss"})
+    judged = judge(evaluation, None, losses, champion_version=None, parity_error=0)
+    assert judged.missed_floor == "the gain in log_loss over a baseline is unknown"

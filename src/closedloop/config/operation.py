@@ -22,6 +22,7 @@ class Gate(Section):
     min_class_recall: Share  # of the worst class
     max_latency_ms: Annotated[float, Field(gt=0)] = 50  # 95th percentile of one example
     max_size_mb: Annotated[float, Field(gt=0)] = 100
+    beat_baseline: bool = False  # by the whole interval of the gain over it, in gate.metric
     metric: Literal["accuracy", "log_loss"] = "accuracy"  # what challenger and champion are compared on
     min_gain: Annotated[float, Field(ge=0)] = 0  # the interval of the gain must lie above this
     # with new data: the challenger must win on the champion's test examples or on the recent labelled traffic, and on

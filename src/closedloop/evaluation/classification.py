@@ -73,4 +73,5 @@ def flat(report: dict[str, Any]) -> dict[str, float]:
     rows: dict[str, float] = {}
     for name, interval in report["metrics"].items():
         rows |= {name: interval["value"], f"{name}_low": interval["low"], f"{name}_high": interval["high"]}
-    return rows | {"worst_class_recall": min(row["recall"] for row in report["classes"])}
+    rows["worst_class_recall"] = min(row["recall"] for row in report["classes"])
+    return rows | {"baseline_accuracy": report["baseline"]["metrics"]["accuracy"]["value"]}

@@ -8,6 +8,7 @@ from closedloop.config import Params
 from closedloop.data.examples import read_examples
 from closedloop.errors import DataError
 from closedloop.evaluation import classification, figures
+from closedloop.evaluation.baseline import against_baseline
 from closedloop.evaluation.calibration import reliability
 from closedloop.evaluation.latency import measure
 from closedloop.evaluation.parts import part_names
@@ -36,6 +37,9 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
     found = Predictions.of(examples, predictor.probabilities(examples), predictor.classes)
     report = classification.report(params.task.name, found, part_names(examples), config)
     report["serving"] = measure(predictor, examples, model, paths.preprocessor)
+    print("fitting the baseline on the training split", flush=True)
+    baseline = task.baseline(read_examples(paths.examples("train")), examples, params)
+    report["baseline"] = against_baseline(found, baseline, examples, config)
     calibration = reliability(found, config.calibration_bins, config.confidence)
 
     found.write(paths.predictions)

@@ -98,8 +98,23 @@ def _floors(evaluation: dict[str, Any], gate: Gate, parity_error: float) -> list
             "latency p95 (ms)", _finite(serving.get("latency_ms_p95")), gate.max_latency_ms, "gate.max_latency_ms"
         ),
         _at_most("size (MB)", None if size is None else size / MEGABYTE, gate.max_size_mb, "gate.max_size_mb"),
+        *([_over_baseline(evaluation.get("baseline", {}), gate)] if gate.beat_baseline else []),
         _at_most("difference from torch", _finite(parity_error), gate.max_parity_error, "gate.max_parity_error"),
     ]
+
+
+def _over_baseline(baseline: dict[str, Any], gate: Gate) -> Check:
+    """Whether the network is surely better than a simple model of the same training split."""
+    gain = baseline.get("gains", {}).get(gate.metric, {})
+    low, found = _finite(gain.get("low")), _finite(gain.get("gain"))
+    if low is None or found is None:
+        unknown = f"the gain in {gate.metric} over a baseline is unknown"
+        return Check("better than the baseline", None, 0, False, unknown)
+    words = (
+        f"better than the baseline, {baseline.get('name')}: a gain of {_figure(found)} in {gate.metric} "
+        f"(interval from {_figure(low)}; gate.beat_baseline)"
+    )
+    return Check("better than the baseline", low, 0, low > 0, words if low > 0 else f"not surely {words}")
 
 
 def _gains(
