@@ -177,6 +177,34 @@ def failing_then_working(log: Engine, mend: Any, match: str) -> None:
     assert count(log) == 1
 
 
+def test_a_row_that_the_database_refuses_fails_nobody_else(log: Engine) -> None:
+    async def main() -> list[Any]:
+        log_writer = LogWriter(log)
+        bad = answer(prediction=None)
+        writes = [[answer()], [answer(), bad], [answer()], [answer(), answer()]]
+        outcomes = await asyncio.gather(*[log_writer.write(one) for one in writes], return_exceptions=True)
+        log_writer.close()
+        return outcomes
+
+    assert [type(outcome) for outcome in asyncio.run(main())] == [type(None), LogError, type(None), type(None)]
+    assert count(log) == 4
+
+
+def test_a_shadow_answer_that_the_database_refuses_is_said_once_and_costs_no_other(
+    log: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log_writer, answers = LogWriter(log), [answer() for _ in range(20)]
+    for one in answers:
+        log_writer.submit_shadow(shadow(one.id))
+    for _ in range(2):
+        log_writer.submit_shadow(shadow(answer().id)._replace(prediction=None))  # type: ignore[arg-type]
+    log_writer.close()
+    with log.connect() as connection:
+        assert len(connection.execute(select(SHADOWS)).all()) == 20
+    assert log_writer.dropped == 2
+    assert capfd.readouterr().err.count("shadow answers are not logged") == 1
+
+
 class TestSQLite:
     @pytest.fixture
     def log_address(self, tmp_path: Path) -> str:

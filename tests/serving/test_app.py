@@ -233,3 +233,34 @@ def test_pseudonyms_need_a_key_and_a_field_that_requests_have(
     Recording(digits_params("log.pseudonymised=[image]")).check(preprocessor)
     with pytest.raises(ConfigError, match="name is no field of a request; allowed: image"):
         Recording(digits_params("log.pseudonymised=[name]")).check(preprocessor)
+
+
+class Overflowing:
+    """A model that answers one request with what is no number."""
+
+    def __init__(self, sound: Predictor) -> None:
+        self._sound, self.preprocessor, self.classes = sound, sound.preprocessor, sound.classes
+
+    def predict(self, records: list[dict[str, Any]]) -> Any:
+        rows = self._sound.predict(records)
+        for place, record in enumerate(records):
+            if record == {"image": image(1)}:
+                rows[place] = float("nan")
+        return rows
+
+
+def test_an_answer_that_is_no_number_fails_its_own_request_alone(engine: Engine, models: dict[str, Loaded]) -> None:
+    sound = models["strong"]
+    deployed = Deployed(Loaded(sound.version, cast(Predictor, Overflowing(sound.predictor)), 0.0))
+    asked = [("/predict", {"image": image(row)}) for row in (0, 1, 2)]
+    answers = ask(deployed, engine, *asked, ("/readyz", None), at_once=True)
+    assert [answer.status_code for answer in answers] == [200, 500, 200, 200]
+    assert len(logged(engine)) == 2
+
+
+def test_where_a_canary_answers_with_no_number_the_champion_does(engine: Engine, models: dict[str, Loaded]) -> None:
+    params = digits_params("serving.challenger=canary", "serving.canary_share=0.9")
+    weak = Loaded(models["weak"].version, cast(Predictor, Overflowing(models["weak"].predictor)), 0.0)
+    deployed = Deployed(models["strong"], challenger=weak)
+    answers = ask(deployed, engine, *[("/predict", {"image": image(1)})] * 10, params=params)
+    assert {(answer.status_code, answer.json()["version"]) for answer in answers} == {(200, models["strong"].version)}

@@ -149,6 +149,13 @@ def _is_of_database(error: Exception) -> bool:
     return drivers or isinstance(error, SQLAlchemyError | sqlite3.Error | OSError)
 
 
+def blames_data(error: BaseException | None) -> bool:
+    """Whether it was a value that the database or its driver refused; whoever else writes has nothing to do with it."""
+    if isinstance(error, ValueError | TypeError | OverflowError | sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return True
+    return any(kind.__name__ in ("DataError", "IntegrityError") for kind in type(error).__mro__)
+
+
 def _reason(error: Exception) -> str:
     """The driver's own first line, without the statement and its parameters."""
     original = getattr(error, "orig", None) or error

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import queue
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import orjson
@@ -18,8 +20,9 @@ from closedloop.errors import LogError
 from closedloop.prediction_log.clock import MINUTE, now
 from closedloop.prediction_log.insertion import GROUP, Inserter, Row
 from closedloop.prediction_log.schema import PREDICTIONS, REQUESTS, SHADOWS
-from closedloop.prediction_log.store import translated
+from closedloop.prediction_log.store import blames_data, translated
 
+LOG = logging.getLogger(__name__)
 SHADOWS_WAITING = 10_000
 FLUSH_SECONDS = 2.0  # between writings of the request counts
 CLOSED = "the prediction log is closed: the server is stopping"
@@ -57,6 +60,13 @@ class _Write(NamedTuple):
     done: asyncio.Future[None]
 
 
+class _Failure(NamedTuple):
+    """Why rows were not committed, and whether that is the fault of one of them alone."""
+
+    reason: str
+    of_data: bool
+
+
 class _Batch(NamedTuple):
     """What the requests that one turn of an event loop has worked on want to be written."""
 
@@ -69,6 +79,7 @@ class LogWriter:
 
     def __init__(self, engine: Engine) -> None:
         self.dropped = 0  # shadow answers that were not written
+        self._shadows_failed = 0
         self._engine = engine
         self._uri = str(engine.url)  # without the password
         self._queue: queue.SimpleQueue[_Batch | ShadowAnswer | None] = queue.SimpleQueue()
@@ -137,25 +148,35 @@ class LogWriter:
             except queue.Empty:
                 return
             if isinstance(item, _Batch):
-                _settle(item, CLOSED)
+                _settle(item, [CLOSED] * len(item.writes))
 
     def _run(self) -> None:
         flushed, stopping = time.monotonic(), False
         while not stopping:
             batches, shadows, stopping = self._take(flushed + FLUSH_SECONDS - time.monotonic())
             if batches:
-                writes = [write for batch in batches for write in batch.writes]
-                error = self._insert(PREDICTIONS, [_answer_row(answer) for write in writes for answer in write.answers])
-                for batch in batches:
-                    _settle(batch, error)
+                self._write_answers(batches)
             if shadows:
-                if self._insert(SHADOWS, [_shadow_row(shadow) for shadow in shadows]):
-                    self.dropped += len(shadows)
-                self._places.release(len(shadows))
+                self._write_shadows(shadows)
             if stopping or time.monotonic() - flushed >= FLUSH_SECONDS:
                 flushed = time.monotonic()
                 self._flush_counts()
         self._disconnect()
+
+    def _write_answers(self, batches: list[_Batch]) -> None:
+        writes = [write for batch in batches for write in batch.writes]
+        rows = [[_answer_row(answer) for answer in write.answers] for write in writes]
+        failures = iter(self._insert_apart(PREDICTIONS, rows))
+        for batch in batches:
+            _settle(batch, [next(failures) for _ in batch.writes])
+
+    def _write_shadows(self, shadows: list[ShadowAnswer]) -> None:
+        failures = [found for found in self._insert_apart(SHADOWS, [[_shadow_row(one)] for one in shadows]) if found]
+        if failures and not self._shadows_failed:  # the others are counted: a line for each would flood the log
+            LOG.warning("shadow answers are not logged: %s", failures[0])
+        self._shadows_failed += len(failures)
+        self.dropped += len(failures)
+        self._places.release(len(shadows))
 
     def _take(self, timeout: float) -> tuple[list[_Batch], list[ShadowAnswer], bool]:
         """Wait for the first thing to do; take what else waits, up to a group; and whether to stop behind it."""
@@ -184,9 +205,20 @@ class LogWriter:
             with self._lock:
                 self._counts.update(counts)  # next time
 
-    def _insert(self, table: Table, rows: list[Row]) -> str | None:
-        """Commit the rows; the error in words when that fails. A connection that was lost is made anew once."""
-        failure = ""
+    def _insert_apart(self, table: Table, groups: list[list[Row]]) -> list[str | None]:
+        """Commit groups of rows, each all or none; the error in words of each that fails.
+
+        All at once, and one by one where the data of some row are at fault: the others have nothing to do with it.
+        """
+        failure = self._insert(table, list(chain.from_iterable(groups)))
+        if failure is None or not failure.of_data or len(groups) == 1:
+            return [failure and failure.reason] * len(groups)
+        alone = [self._insert(table, rows) for rows in groups]
+        return [failure and failure.reason for failure in alone]
+
+    def _insert(self, table: Table, rows: list[Row]) -> _Failure | None:
+        """Commit the rows, or say why not. A connection that was lost is made anew once."""
+        failure = None
         for _ in range(2):
             try:
                 with translated(self._uri):
@@ -194,9 +226,10 @@ class LogWriter:
                     self._inserter.insert(table, rows)
                 return None
             except LogError as error:
-                failure = str(error)
+                failure = _Failure(str(error), blames_data(error.__cause__))
             except Exception as error:  # whatever it is, those who wait must hear of it
-                failure = f"the prediction log {self._uri} failed ({type(error).__name__})"
+                reason = f"the prediction log {self._uri} failed ({type(error).__name__})"
+                failure = _Failure(reason, blames_data(error))
             if self._inserter is None or not self._inserter.is_lost:
                 break
             self._disconnect()
@@ -216,14 +249,14 @@ def _shadow_row(answer: ShadowAnswer) -> Row:
     return (*answer[:4], orjson.dumps(answer.probabilities).decode(), answer.latency_ms)
 
 
-def _settle(batch: _Batch, error: str | None) -> None:
+def _settle(batch: _Batch, errors: list[str | None]) -> None:
     """Wake those who wait, with one call into their loop."""
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-        batch.loop.call_soon_threadsafe(_resolve, [write.done for write in batch.writes], error)
+        batch.loop.call_soon_threadsafe(_resolve, batch.writes, errors)
 
 
-def _resolve(futures: list[asyncio.Future[None]], error: str | None) -> None:
-    for future in futures:
+def _resolve(writes: list[_Write], errors: list[str | None]) -> None:
+    for (_, future), error in zip(writes, errors, strict=True):
         if future.done():  # cancelled: its request ran out of time
             continue
         if error is None:

@@ -18,7 +18,7 @@ from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.serving import events
 from closedloop.serving.auth import PREDICT, Keys
 from closedloop.serving.bodies import JSON, content_type, parse_object, refuse_repeated_keys
-from closedloop.serving.deployment import Deployment, Loaded
+from closedloop.serving.deployment import Deployment, Loaded, check_rows
 from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
 from closedloop.serving.recording import Recording
@@ -98,6 +98,7 @@ class Predictions:
 
         def work() -> tuple[list[list[float]], list[str] | None]:
             rows: list[list[float]] = loaded.predictor.predict(records).tolist()
+            check_rows(rows)
             return rows, self._recording.descriptors(loaded.predictor.preprocessor, records)
 
         try:
