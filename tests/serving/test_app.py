@@ -1,7 +1,9 @@
 """The application without a socket: what it does when the log fails, the model is missing, or time runs out."""
 
 import asyncio
+import contextlib
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,13 @@ from closedloop.prediction_log.schema import PREDICTIONS
 from closedloop.prediction_log.store import open_log
 from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.registry.watch import model_files
+from closedloop.serving import probe
 from closedloop.serving.app import create_app
 from closedloop.serving.auth import Keys
 from closedloop.serving.deployment import Deployment, Loaded
 from closedloop.serving.limits import MOST_ACTIVE
 from closedloop.serving.predictor import Predictor
+from closedloop.serving.probe import LogProbe
 from closedloop.serving.recording import KEY, Recording
 from registered_digits import digits_params
 
@@ -170,6 +174,41 @@ def test_a_log_that_cannot_be_written_is_not_ready(engine: Engine, models: dict[
     lost = ask(Deployed(models["strong"]), engine, ("/readyz", None))[0]
     assert lost.status_code == 503
     assert "prediction log" in lost.json()["detail"]
+
+
+def test_a_log_that_hangs_is_not_ready_however_many_ask(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, asked = threading.Event(), []
+
+    @contextlib.contextmanager
+    def hanging(_engine: Engine) -> Iterator[None]:
+        asked.append(1)
+        assert go.wait(30)
+        yield
+
+    monkeypatch.setattr(probe, "writing", hanging)
+    monkeypatch.setattr(probe, "PATIENCE_SECONDS", 0.1)
+    probes, others = [("/readyz", None)] * 60, [("/docs", None), ("/metrics", None)]
+    answers = ask(Deployed(models["strong"]), engine, *probes, *others, at_once=True)
+    go.set()
+    assert [answer.status_code for answer in answers] == [503] * 60 + [200] * 2
+    assert "has not answered for" in answers[0].json()["detail"]
+    assert len(asked) == 1
+
+
+def test_a_get_that_takes_too_long_is_not_told_of_a_body(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hanging(_probe: LogProbe) -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    monkeypatch.setattr(LogProbe, "problem", hanging)
+    params = digits_params("serving.timeout_seconds=0.1")
+    (answer,) = ask(Deployed(models["strong"]), engine, ("/readyz", None), params=params)
+    assert answer.status_code == 503
+    assert "longer than 0.1 s" in answer.json()["detail"]
 
 
 def test_an_unexpected_failure_is_a_500_without_details(

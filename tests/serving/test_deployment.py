@@ -293,6 +293,23 @@ def test_the_challenger_comes_and_goes_with_its_alias(registry: Registry, quick:
     assert quick.challenger is None and quick.challenger_problem is None
 
 
+def test_a_challenger_that_does_not_come_keeps_no_champion_from_following(
+    registry: Registry, quick: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak, strong = registry.add("weak"), registry.add("strong")
+    registry.point("champion", weak)
+    quick.load_now()
+    go, look = threading.Event(), quick._challenger.look
+    monkeypatch.setattr(quick._challenger, "look", lambda: go.wait(PATIENCE) and look())
+
+    async def work() -> None:
+        registry.point("champion", strong)
+        await until(lambda: version_of(quick.champion) == strong)
+
+    following(quick, work)
+    go.set()
+
+
 def test_a_broken_challenger_is_a_problem_of_its_own(registry: Registry, quick: Deployment) -> None:
     weak, strong = registry.add("weak"), registry.add("strong")
     registry.point("champion", weak)

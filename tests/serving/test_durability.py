@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import psutil
+import psycopg
 import pytest
 from running_server import HOST, JSON, PATIENCE, RunningServer, image, start, wait_until_answering
 
@@ -109,6 +111,37 @@ def test_sigterm_answers_what_was_accepted_and_loses_nothing(make_server: MakeSe
     assert asking.statuses == {200}
     assert set(asking.ids) == server.logged_ids()
     assert [line["event"] for line in server.events("stopped")] == ["stopped"]
+
+
+@contextlib.contextmanager
+def stopped(uri: str) -> Iterator[None]:
+    """A database hangs, and lets nobody in either."""
+    with psycopg.connect(uri) as connection:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        backends = [row[0] for row in connection.execute(query)]
+    everybody = [psutil.Process(backends[0]).ppid(), *backends]
+    for pid in everybody:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_database_that_hangs_keeps_no_server_from_ending(make_server: MakeServer, postgres_uri: str) -> None:
+    server = make_server("serving.timeout_seconds=1", CLOSEDLOOP_LOG_URI=postgres_uri)
+    answer = server.ask("POST", "/predict", BODIES[0], JSON)
+    assert answer.status == 200
+    server.get("/readyz")
+    label = {"id": answer.json["id"], "label": "1"}
+    assert server.post("/feedback", label).status == 200
+    with stopped(postgres_uri):
+        assert server.ask("POST", "/predict", BODIES[0], JSON).status == 503
+        assert server.get("/readyz").status == 503
+        assert server.post("/feedback", label).status == 503
+        assert server.get("/healthz").status == 200
+        assert server.stop() == 0
 
 
 def workers_of(server: RunningServer) -> set[int]:

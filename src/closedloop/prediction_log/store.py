@@ -174,6 +174,7 @@ def _advice(error: Exception, shown: str) -> str:
 
 ADVICE = (
     (("locked",), "another program holds it locked: close what has it open (a database browser?) and run again"),
+    (("statement timeout",), "somebody holds a lock on it, or it is overloaded: see pg_stat_activity, and run again"),
     (("readonly", "read-only", "permission denied"), "it is read-only: make the file and its folder writable"),
     (("disk is full", "no space left"), "the disk is full: free some space, or lower log.keep_days and prune"),
     (

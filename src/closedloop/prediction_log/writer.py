@@ -10,20 +10,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine
 
 from closedloop.errors import LogError
 from closedloop.prediction_log.clock import MINUTE, now
-from closedloop.prediction_log.insertion import GROUP, Inserter, Row
+from closedloop.prediction_log.insertion import GROUP, Committer, Row
 from closedloop.prediction_log.schema import PREDICTIONS, REQUESTS, SHADOWS
-from closedloop.prediction_log.store import blames_data, translated
 
 LOG = logging.getLogger(__name__)
-SHADOWS_WAITING = 10_000
+ANSWERS_WAITING, SHADOWS_WAITING = 20_000, 10_000
+STUCK_SECONDS = 10.0  # of one write: then the log is taken to hang, and nobody waits for it any more
 FLUSH_SECONDS = 2.0  # between writings of the request counts
 CLOSED = "the prediction log is closed: the server is stopping"
 
@@ -60,13 +59,6 @@ class _Write(NamedTuple):
     done: asyncio.Future[None]
 
 
-class _Failure(NamedTuple):
-    """Why rows were not committed, and whether that is the fault of one of them alone."""
-
-    reason: str
-    of_data: bool
-
-
 class _Batch(NamedTuple):
     """What the requests that one turn of an event loop has worked on want to be written."""
 
@@ -80,15 +72,15 @@ class LogWriter:
     def __init__(self, engine: Engine) -> None:
         self.dropped = 0  # shadow answers that were not written
         self._shadows_failed = 0
-        self._engine = engine
         self._uri = str(engine.url)  # without the password
         self._queue: queue.SimpleQueue[_Batch | ShadowAnswer | None] = queue.SimpleQueue()
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
         self._places = threading.Semaphore(SHADOWS_WAITING)
         self._counts: Counter[tuple[str, int, int]] = Counter()
-        self._lock = threading.Lock()  # of the counts
+        self._waiting = 0  # answers
+        self._lock = threading.Lock()  # of the counts and of what waits
         self._worker = f"{socket.gethostname()}:{os.getpid()}"[-64:]
-        self._inserter: Inserter | None = None
+        self._committer = Committer(engine)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -103,8 +95,11 @@ class LogWriter:
 
         Raises LogError when they cannot be: then they must not be given.
         """
-        if self._closed:
-            raise LogError(CLOSED)
+        trouble = self.trouble
+        if trouble:
+            raise LogError(trouble)
+        with self._lock:
+            self._waiting += len(answers)
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         if loop not in self._gathered:
@@ -113,6 +108,17 @@ class LogWriter:
             loop.call_soon(self._hand_over, loop)
         self._gathered[loop].append(_Write(answers, done))
         await done
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing more is taken to be written; empty while it is."""
+        if self._closed:
+            return CLOSED
+        if (seconds := self._committer.busy_seconds) > STUCK_SECONDS:
+            return f"the prediction log {self._uri} has not answered for {seconds:.0f} s"
+        if self._waiting >= ANSWERS_WAITING:
+            return f"{self._waiting:,} predictions wait for the prediction log {self._uri}: it is too slow for them"
+        return ""
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop in self._gathered:
@@ -161,17 +167,22 @@ class LogWriter:
             if stopping or time.monotonic() - flushed >= FLUSH_SECONDS:
                 flushed = time.monotonic()
                 self._flush_counts()
-        self._disconnect()
+        self._committer.close()
 
     def _write_answers(self, batches: list[_Batch]) -> None:
         writes = [write for batch in batches for write in batch.writes]
-        rows = [[_answer_row(answer) for answer in write.answers] for write in writes]
-        failures = iter(self._insert_apart(PREDICTIONS, rows))
+        # whoever has given up waiting was told that nothing is logged
+        rows = [[] if write.done.cancelled() else [_answer_row(answer) for answer in write.answers] for write in writes]
+        failures = iter(self._committer.commit(PREDICTIONS, rows))
+        with self._lock:
+            self._waiting -= sum(len(write.answers) for write in writes)
         for batch in batches:
             _settle(batch, [next(failures) for _ in batch.writes])
 
     def _write_shadows(self, shadows: list[ShadowAnswer]) -> None:
-        failures = [found for found in self._insert_apart(SHADOWS, [[_shadow_row(one)] for one in shadows]) if found]
+        failures = [
+            found for found in self._committer.commit(SHADOWS, [[_shadow_row(one)] for one in shadows]) if found
+        ]
         if failures and not self._shadows_failed:  # the others are counted: a line for each would flood the log
             LOG.warning("shadow answers are not logged: %s", failures[0])
         self._shadows_failed += len(failures)
@@ -201,44 +212,9 @@ class LogWriter:
         if not counts:
             return
         rows = [(task, minute, self._worker, status, n) for (task, minute, status), n in counts.items()]
-        if self._insert(REQUESTS, rows):
+        if self._committer.commit(REQUESTS, [rows]) != [None]:
             with self._lock:
                 self._counts.update(counts)  # next time
-
-    def _insert_apart(self, table: Table, groups: list[list[Row]]) -> list[str | None]:
-        """Commit groups of rows, each all or none; the error in words of each that fails.
-
-        All at once, and one by one where the data of some row are at fault: the others have nothing to do with it.
-        """
-        failure = self._insert(table, list(chain.from_iterable(groups)))
-        if failure is None or not failure.of_data or len(groups) == 1:
-            return [failure and failure.reason] * len(groups)
-        alone = [self._insert(table, rows) for rows in groups]
-        return [failure and failure.reason for failure in alone]
-
-    def _insert(self, table: Table, rows: list[Row]) -> _Failure | None:
-        """Commit the rows, or say why not. A connection that was lost is made anew once."""
-        failure = None
-        for _ in range(2):
-            try:
-                with translated(self._uri):
-                    self._inserter = self._inserter or Inserter(self._engine)
-                    self._inserter.insert(table, rows)
-                return None
-            except LogError as error:
-                failure = _Failure(str(error), blames_data(error.__cause__))
-            except Exception as error:  # whatever it is, those who wait must hear of it
-                reason = f"the prediction log {self._uri} failed ({type(error).__name__})"
-                failure = _Failure(reason, blames_data(error))
-            if self._inserter is None or not self._inserter.is_lost:
-                break
-            self._disconnect()
-        return failure
-
-    def _disconnect(self) -> None:
-        if self._inserter is not None:
-            self._inserter.close()
-            self._inserter = None
 
 
 def _answer_row(answer: Answer) -> Row:

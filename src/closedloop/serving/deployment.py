@@ -1,9 +1,7 @@
 """The model versions that a server answers with, following their aliases in the registry."""
 
 import asyncio
-import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from closedloop.errors import ClosedLoopError, DataError
 from closedloop.registry.store import CHALLENGER, CHAMPION
 from closedloop.registry.watch import alias_version, model_files, version_folder
 from closedloop.serving.predictor import Predictor
+from closedloop.serving.threads import Threads
 
 LOG = logging.getLogger(__name__)
 THREADS = 1  # of ONNX Runtime: idle threads of its own would spin on the cores that other requests need
@@ -34,7 +33,7 @@ class Deployment:
     """Champion and challenger as they are served.
 
     `problem` and `challenger_problem` say why the registry could not be followed, for as long as it cannot. Reading is
-    safe from any thread; only one may look.
+    safe from any thread; only one at a time may look at an alias.
     """
 
     def __init__(self, params: Params) -> None:
@@ -63,16 +62,29 @@ class Deployment:
 
     def load_now(self) -> None:
         """Look at the aliases once and load what they name; never raises, see `problem`."""
-        self._champion.look()
-        if self._params.serving.challenger != "off":
-            self._challenger.look()
-            self._pair = paired(self._challenger.loaded, self._champion.loaded, self._pair)
+        for look in self._looks():
+            look()
 
     async def follow(self) -> None:
-        """Look at the aliases every serving.poll_seconds until cancelled; the event loop never waits for the store."""
+        """Look at the aliases every serving.poll_seconds until cancelled; the event loop never waits for the store.
+
+        Each by itself: a challenger that does not come must not keep the champion from being rolled back.
+        """
+        await asyncio.gather(*[self._repeat(look) for look in self._looks()])
+
+    async def _repeat(self, look: Callable[[], None]) -> None:
+        thread = Threads("follow", 1)
         while True:
             await asyncio.sleep(self._params.serving.poll_seconds)
-            await _in_daemon_thread(self.load_now)
+            await thread.run(look)
+
+    def _looks(self) -> list[Callable[[], None]]:
+        tried = self._params.serving.challenger != "off"
+        return [self._champion.look, self._look_at_challenger] if tried else [self._champion.look]
+
+    def _look_at_challenger(self) -> None:
+        self._challenger.look()
+        self._pair = paired(self._challenger.loaded, self._champion.loaded, self._pair)
 
     def status(self) -> dict[str, Any]:
         """What is served and what is wrong with following, as JSON."""
@@ -189,21 +201,6 @@ def check_rows(rows: list[list[float]]) -> None:
     for row in rows:
         if not (abs(sum(row) - 1) <= TOLERANCE and min(row) >= 0):  # with NaN no comparison holds
             raise DataError("what it answers are not probabilities")
-
-
-async def _in_daemon_thread(work: Callable[[], None]) -> None:
-    """Run blocking work that must not keep the process from ending, as the threads of an executor would."""
-    loop, finished = asyncio.get_running_loop(), asyncio.Event()
-
-    def run() -> None:
-        try:
-            work()
-        finally:
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(finished.set)
-
-    threading.Thread(target=run, name="follow", daemon=True).start()
-    await finished.wait()
 
 
 def _words(error: Exception) -> str:

@@ -107,7 +107,7 @@ class Boundary:
                 self.metrics.error("unavailable")
             return refusal.response()
         except TimeoutError:
-            return self._too_late(body.complete)
+            return self._too_late(body.complete or not _has_body(head))
         except ClientDisconnect:
             trace.status = trace.status or GONE
         except Exception as error:
@@ -173,6 +173,11 @@ class _Body:
                 raise _too_large(self._max)
             self.complete = not message.get("more_body", False)
         return message
+
+
+def _has_body(head: Head) -> bool:
+    """Whether a body is announced; the application need not have read it."""
+    return b"transfer-encoding" in head or int(head.get(b"content-length", b"0")) > 0
 
 
 def _too_large(limit: int) -> Refusal:

@@ -1,8 +1,6 @@
 """The route /predict: from the bytes of a request to an answer that is in the log."""
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -24,6 +22,7 @@ from closedloop.serving.metrics import Metrics
 from closedloop.serving.recording import Recording
 from closedloop.serving.refusal import Refusal, busy
 from closedloop.serving.routing import Shadow, choose
+from closedloop.serving.threads import Threads
 from closedloop.tasks.base import BadRecord
 
 EXAMPLES = "examples"
@@ -46,7 +45,7 @@ class Predictions:
     ) -> None:
         self._params, self._deployment, self._writer = params, deployment, writer
         self._keys, self._metrics, self._recording = keys, metrics, recording
-        self._pool = ThreadPoolExecutor(2, "predict")
+        self._threads = Threads("predict", 2)
         self._shadow = Shadow(writer)
         self.failed_at, self.failure = float("-inf"), ""  # when the log failed last (monotonic), and why
 
@@ -104,7 +103,7 @@ class Predictions:
         try:
             if self._recording.keeps and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
                 return work()
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await self._threads.run(work)
         except BadRecord as error:
             raise Refusal(422, error.reason, _field(error, many)) from None
 
@@ -154,7 +153,7 @@ class Predictions:
     def close(self, timeout: float) -> None:
         """Let the challenger answer what waits; to be called before the writer is closed."""
         self._shadow.close(timeout)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 def read_records(body: bytes, most: int) -> tuple[Records, bool]:
