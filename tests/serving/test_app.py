@@ -20,7 +20,7 @@ from closedloop.prediction_log.schema import PREDICTIONS
 from closedloop.prediction_log.store import open_log
 from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.registry.watch import model_files
-from closedloop.serving import probe
+from closedloop.serving import events, probe
 from closedloop.serving.app import create_app
 from closedloop.serving.auth import Keys
 from closedloop.serving.deployment import Deployment, Loaded
@@ -220,6 +220,7 @@ def test_an_unexpected_failure_is_a_500_without_details(
     monkeypatch.setattr(Predictor, "predict", fail)
     (answer,) = ask(Deployed(models["strong"]), engine, ("/predict", {"image": [["hidden"]]}))
     assert answer.status_code == 500
+    events.flush(20)
     captured = capfd.readouterr().out
     assert "hidden" not in answer.text + captured
     failed = next(line for line in map(json.loads, captured.splitlines()) if line["event"] == "failed")

@@ -1,6 +1,7 @@
 """What was answered is in the log, however the server ends; and it ends well when it is asked to."""
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -13,9 +14,11 @@ from dataclasses import dataclass, field
 import psutil
 import psycopg
 import pytest
-from running_server import HOST, JSON, PATIENCE, RunningServer, image, start, wait_until_answering
+from running_server import HOST, JSON, PATIENCE, RunningServer, image, start, wait_until_answering, write_params
 
+from closedloop.serving import events
 from conftest import MakeServer
+from registered_digits import Registry
 
 BODIES = [json.dumps({"image": image(row)}).encode() for row in range(8)]
 
@@ -111,6 +114,40 @@ def test_sigterm_answers_what_was_accepted_and_loses_nothing(make_server: MakeSe
     assert asking.statuses == {200}
     assert set(asking.ids) == server.logged_ids()
     assert [line["event"] for line in server.events("stopped")] == ["stopped"]
+
+
+def test_a_log_that_nobody_reads_keeps_no_server_from_answering_and_ending(registry: Registry) -> None:
+    registry.point("champion", registry.add("strong"))
+    write_params(registry.root)
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    server = start(registry.root, out=writing)
+    try:
+        os.close(writing)
+        wait_until_answering(server)
+        for _ in range(100):  # each has a line of two hundred bytes
+            assert server.ask("POST", "/predict", BODIES[0], JSON).status == 200
+        assert server.stop() == 0
+    finally:
+        server.process.kill()
+        os.close(reading)
+
+
+def test_lines_beyond_the_most_are_counted(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    events.flush(PATIENCE)
+    capfd.readouterr()
+    monkeypatch.setattr(events, "MOST_LINES", 5)
+    for number in range(50):
+        events.emit("info", "test", number=number)
+    events.flush(PATIENCE)
+    monkeypatch.undo()
+    events.emit("info", "test", number=50)
+    for _ in range(2):  # what was dropped is told in a line of its own
+        events.flush(PATIENCE)
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    told = [line["number"] for line in lines if line["event"] == "test"]
+    assert told[-1] == 50
+    assert len(told) + sum(line["lines"] for line in lines if line["event"] == "dropped") == 51
 
 
 @contextlib.contextmanager

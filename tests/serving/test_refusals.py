@@ -201,10 +201,10 @@ def test_the_log_has_a_line_a_request_without_payload_or_names_of_unknown_routes
     forged = server.post("/predict", {"image": image(0)}, {"X-Request-ID": 'x"} {"event": "forged'})
     assert re.fullmatch(r"[0-9a-f]{12}-\d+", forged.headers["x-request-id"])
     server.get(f"/{SECRET}?{SECRET}")
+    lines: dict[str, dict[str, Any]] = {line["id"]: line for line in server.events("request")}
     everything = (server.root / "server.log").read_text() + (server.root / "server.err").read_text()
     assert SECRET not in everything
     assert "forged" not in everything
-    lines: dict[str, dict[str, Any]] = {line["id"]: line for line in server.events("request")}
     line = lines["a.b-c_1"]
     assert (line["method"], line["route"], line["status"], line["level"]) == ("POST", "/predict", 422, "info")
     told = lines[forged.headers["x-request-id"]]
