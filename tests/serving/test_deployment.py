@@ -244,11 +244,29 @@ def test_following_outlives_errors_that_nobody_has_thought_of(
 
     async def work() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("closedloop.serving.deployment.alias_version", fail)
+            patch.setattr("closedloop.serving.deployment.alias_target", fail)
             await until(lambda: "ZeroDivisionError" in str(quick.problem))
         await until(lambda: quick.problem is None)
 
     following(quick, work)
+
+
+def test_another_model_under_the_same_number_is_followed(registry: Registry, quick: Deployment) -> None:
+    registry.point("champion", registry.add("weak"))
+    quick.load_now()
+    registry.client.delete_registered_model("digits")  # as a lost store does, numbers begin anew
+    registry.client.create_registered_model("digits")
+    assert registry.add("strong") == version_of(quick.champion) == 1
+    test = digits(TESTED_FROM, TESTED_FROM + 20)
+    before = quick.champion
+    registry.point("champion", 1)
+    quick.load_now()
+    assert quick.champion is not before and quick.problem is None
+    strong = aliases.load_version(registry.client, "digits", 1).predictor
+    assert np.array_equal(quick.champion.predictor.probabilities(test), strong.probabilities(test))  # type: ignore[union-attr]
+    again = quick.champion
+    quick.load_now()
+    assert quick.champion is again
 
 
 def test_concurrent_promotions_end_with_the_last_one_served(registry: Registry, quick: Deployment) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from closedloop.config import Params
 from closedloop.errors import ClosedLoopError, DataError
 from closedloop.registry.store import CHALLENGER, CHAMPION
-from closedloop.registry.watch import alias_version, model_files, version_folder
+from closedloop.registry.watch import Target, alias_target, model_files, version_folder
 from closedloop.serving.predictor import Predictor
 from closedloop.serving.threads import Threads
 
@@ -122,9 +122,9 @@ def paired(challenger: Loaded | None, champion: Loaded | None, known: Pair | Non
 
 @dataclass(frozen=True)
 class Failure:
-    """A version that did not load, and when to try again."""
+    """What did not load, and when to try again."""
 
-    version: int
+    target: Target
     reason: str
     pause: float  # seconds
     due: float  # of the monotonic clock
@@ -137,13 +137,14 @@ class Follower:
         """`lasting`: whether the version stays when its alias is deleted."""
         self._params, self._alias, self._lasting = params, alias, lasting
         self._failure: Failure | None = None
+        self._followed: Target | None = None  # what is loaded
         self.loaded: Loaded | None = None
         self.problem: str | None = None
 
     def look(self) -> None:
         """Ask the registry and load what it names; never raises, see `problem`."""
         try:
-            problem = self._move_to(alias_version(self._params, self._alias))
+            problem = self._move_to(alias_target(self._params, self._alias))
         except Exception as error:  # whatever it is, the version that is loaded goes on answering
             problem = _words(error)
         if problem and self.loaded:
@@ -152,28 +153,28 @@ class Follower:
             LOG.log(logging.WARNING if problem else logging.INFO, "%s: %s", self._alias, problem or "followed again")
         self.problem = problem
 
-    def _move_to(self, version: int | None) -> str | None:
-        """Load a version unless it is loaded or has failed just now; return what is wrong."""
-        if version is None:
+    def _move_to(self, target: Target | None) -> str | None:
+        """Load what an alias leads to unless it is loaded or has failed just now; return what is wrong."""
+        if target is None:
             if self._lasting:
                 return f"{self._params.task.name} has no {self._alias}: `make run` or `make promote` sets one"
-            self.loaded = None
+            self.loaded = self._followed = None
             return None
-        if self.loaded and self.loaded.version == version:
+        if target == self._followed:
             self._failure = None
             return None
-        failed = self._failure if self._failure and self._failure.version == version else None
+        failed = self._failure if self._failure and self._failure.target == target else None
         if failed and time.monotonic() < failed.due:
             return failed.reason
         try:
-            self.loaded = load(self._params, version)
+            self.loaded = load(self._params, target.version)
         except Exception as error:  # onnxruntime alone raises a dozen kinds for broken files
             pause = min(failed.pause * 2, LONGEST_PAUSE) if failed else FIRST_PAUSE
-            reason = f"version {version} does not load: {_words(error)}"
-            self._failure = Failure(version, reason, pause, time.monotonic() + pause)
+            reason = f"version {target.version} does not load: {_words(error)}"
+            self._failure = Failure(target, reason, pause, time.monotonic() + pause)
             return self._failure.reason
-        self._failure = None
-        LOG.info("%s: version %d answers from now on", self._alias, version)
+        self._failure, self._followed = None, target
+        LOG.info("%s: version %d answers from now on", self._alias, target.version)
         return None
 
 
