@@ -258,7 +258,17 @@ def test_a_pseudonym_is_the_same_for_the_same_value_under_one_key(
     first, same, other, *rekeyed = (json.loads(row.request)["image"] for row in logged(engine))
     assert first == same != other
     assert not {first, other} & set(rekeyed)
-    assert len(first) == 64
+    assert first.startswith("pseudonym:") and len(first) == 74
+
+
+def test_what_is_under_a_pseudonym_leaves_how_it_looked(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, "k" * 16)
+    params = digits_params("log.pseudonymised=[image]")
+    ask(Deployed(models["strong"]), engine, ("/predict", {"image": image(0)}), params=params)
+    (row,) = logged(engine)
+    assert 0 < json.loads(row.descriptors)["brightness"] < 1
 
 
 def test_pseudonyms_need_a_key_and_a_field_that_requests_have(

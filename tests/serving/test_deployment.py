@@ -15,9 +15,11 @@ import onnx
 import pytest
 
 from closedloop.config import Serving
+from closedloop.errors import ConfigError
 from closedloop.registry import aliases
 from closedloop.registry.challenge import challenge, unchallenge
 from closedloop.serving.deployment import Deployment, Loaded
+from closedloop.tasks.base import Preprocessor
 from registered_digits import TESTED_FROM, Registry, digits
 
 PATIENCE = 20.0  # seconds; a machine may be slow, the promise itself is measured elsewhere
@@ -360,6 +362,26 @@ def test_a_challenger_that_takes_other_requests_is_not_given_them(registry: Regi
     registry.point("champion", strong)  # as the champion it is welcome: requests have another form from now on
     quick.load_now()
     assert version_of(quick.champion) == strong and quick.problem is None
+
+
+def test_a_version_that_the_log_does_not_fit_is_not_followed(registry: Registry) -> None:
+    weak, strong = registry.add("weak"), registry.add("strong")
+    registry.point("champion", weak)
+    allowed = True
+
+    def check(_: Preprocessor) -> None:
+        if not allowed:
+            raise ConfigError("log.pseudonymised: name is no field of a request")
+
+    deployment = Deployment(registry.params, check)
+    deployment.load_now()
+    assert version_of(deployment.champion) == weak and deployment.error is None
+    allowed = False
+    registry.point("champion", strong)
+    deployment.load_now()
+    assert version_of(deployment.champion) == weak
+    assert "version 2 does not load: log.pseudonymised: name is no field" in str(deployment.problem)
+    assert isinstance(deployment.error, ConfigError)
 
 
 def test_a_challenger_is_not_loaded_when_none_is_wanted(registry: Registry) -> None:

@@ -181,7 +181,8 @@ def _refuse_poisoned(counts: dict[str, Any], params: Params) -> None:
             f"{counts['used']:,} of {counts['labels']:,} new labels add something to learn from, at least "
             f"{limits.min_labels:,} are needed (retraining.min_labels): {counts['known']:,} are of content that the "
             f"data hold already, {counts['duplicates']:,} are copies, {counts['without_input']:,} came without their "
-            f"input (log.inputs), {bad:,} are quarantined{f' ({reasons})' if reasons else ''}. Wait for more labels"
+            f"input (log.inputs, log.pseudonymised), {bad:,} are quarantined{f' ({reasons})' if reasons else ''}. "
+            "Wait for more labels"
         )
 
 

@@ -13,10 +13,12 @@ from closedloop.registry.store import CHALLENGER, CHAMPION
 from closedloop.registry.watch import Target, alias_target, model_files, version_folder
 from closedloop.serving.predictor import Predictor
 from closedloop.serving.threads import Threads
+from closedloop.tasks.base import Preprocessor
 
 LOG = logging.getLogger(__name__)
 THREADS = 1  # of ONNX Runtime: idle threads of its own would spin on the cores that other requests need
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between tries to load a version that does not load; doubled each time
+Check = Callable[[Preprocessor], None]
 TOLERANCE = 1e-3  # of the sum of a row of probabilities
 
 
@@ -36,10 +38,11 @@ class Deployment:
     safe from any thread; only one at a time may look at an alias.
     """
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, check: Check = lambda _: None) -> None:
+        """`check` raises for a version that must not answer."""
         self._params = params
-        self._champion = Follower(params, CHAMPION, lasting=True)
-        self._challenger = Follower(params, CHALLENGER, lasting=False)
+        self._champion = Follower(params, CHAMPION, check, lasting=True)
+        self._challenger = Follower(params, CHALLENGER, check, lasting=False)
         self._pair: Pair | None = None
 
     @property
@@ -55,6 +58,11 @@ class Deployment:
     @property
     def problem(self) -> str | None:
         return self._champion.problem
+
+    @property
+    def error(self) -> Exception | None:
+        """What kept the champion from being loaded."""
+        return self._champion.error
 
     @property
     def challenger_problem(self) -> str | None:
@@ -133,13 +141,14 @@ class Failure:
 class Follower:
     """Loads the version behind one alias; while that fails, the one loaded before stays."""
 
-    def __init__(self, params: Params, alias: str, *, lasting: bool) -> None:
+    def __init__(self, params: Params, alias: str, check: Check, *, lasting: bool) -> None:
         """`lasting`: whether the version stays when its alias is deleted."""
-        self._params, self._alias, self._lasting = params, alias, lasting
+        self._params, self._alias, self._check, self._lasting = params, alias, check, lasting
         self._failure: Failure | None = None
         self._followed: Target | None = None  # what is loaded
         self.loaded: Loaded | None = None
         self.problem: str | None = None
+        self.error: Exception | None = None  # of the last try to load
 
     def look(self) -> None:
         """Ask the registry and load what it names; never raises, see `problem`."""
@@ -167,13 +176,16 @@ class Follower:
         if failed and time.monotonic() < failed.due:
             return failed.reason
         try:
-            self.loaded = load(self._params, target.version)
+            loaded = load(self._params, target.version)
+            self._check(loaded.predictor.preprocessor)
         except Exception as error:  # onnxruntime alone raises a dozen kinds for broken files
+            self.error = error
             pause = min(failed.pause * 2, LONGEST_PAUSE) if failed else FIRST_PAUSE
             reason = f"version {target.version} does not load: {_words(error)}"
             self._failure = Failure(target, reason, pause, time.monotonic() + pause)
             return self._failure.reason
-        self._failure, self._followed = None, target
+        self._failure, self.error = None, None
+        self.loaded, self._followed = loaded, target
         LOG.info("%s: version %d answers from now on", self._alias, target.version)
         return None
 

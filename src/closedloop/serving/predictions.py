@@ -101,7 +101,7 @@ class Predictions:
             return rows, self._recording.descriptors(loaded.predictor.preprocessor, records)
 
         try:
-            if self._recording.keeps and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
+            if not self._recording.describes and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
                 return work()
             return await self._threads.run(work)
         except BadRecord as error:

@@ -18,7 +18,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
 from closedloop.config import Params
-from closedloop.errors import ClosedLoopError
+from closedloop.errors import ClosedLoopError, ConfigError
 from closedloop.prediction_log.store import open_log
 from closedloop.serving import events, metrics
 from closedloop.serving.auth import Keys, check_host, is_loopback
@@ -73,10 +73,10 @@ def assemble(params: Params, host: str) -> FastAPI:
 
     events.configure()
     Protocol.seconds = params.serving.timeout_seconds + 2  # after the application's own bound
-    deployment = Deployment(params)
+    deployment = Deployment(params, Recording(params).check)
     deployment.load_now()
-    if deployment.champion:
-        Recording(params).check(deployment.champion.predictor.preprocessor)
+    if isinstance(deployment.error, ConfigError):  # later, a version that it does not fit is not followed
+        raise deployment.error
     engine = open_log(params)
     return create_app(params, deployment, LogWriter(engine), engine, keys=Keys.from_environment(), hosts=_names(host))
 
