@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
+import orjson
 import pytest
 from running_server import image
 from sqlalchemy import Engine, select
@@ -209,6 +211,29 @@ def test_a_get_that_takes_too_long_is_not_told_of_a_body(
     (answer,) = ask(Deployed(models["strong"]), engine, ("/readyz", None), params=params)
     assert answer.status_code == 503
     assert "longer than 0.1 s" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/predict", {"image": [[]] * 30_000}),
+        ("/feedback", {"labels": [{"id": "0" * 26, "label": "1"}] * 3_000}),
+    ],
+)
+def test_a_large_body_is_parsed_beside_the_event_loop_and_the_collector(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch, path: str, content: Any
+) -> None:
+    loads, noted = orjson.loads, []
+
+    def noting(body: bytes) -> Any:
+        noted.append((threading.current_thread() is threading.main_thread(), gc.isenabled()))
+        return loads(body)
+
+    monkeypatch.setattr(orjson, "loads", noting)
+    small = {"image": image(0)} if path == "/predict" else {"id": "0" * 26, "label": "1"}
+    answers = ask(Deployed(models["strong"]), engine, (path, content), (path, small))
+    assert [answer.status_code for answer in answers] == ([422, 200] if path == "/predict" else [200, 404])
+    assert noted == [(False, False), (True, True)]
 
 
 def test_an_unexpected_failure_is_a_500_without_details(

@@ -15,7 +15,7 @@ from closedloop.prediction_log.ids import is_id
 from closedloop.prediction_log.labels import LabelOutcome, add_labels, load_file
 from closedloop.serving import events
 from closedloop.serving.auth import FEEDBACK, Keys
-from closedloop.serving.bodies import JSON, content_type, parse_object, refuse_repeated_keys
+from closedloop.serving.bodies import JSON, content_type, parse_object, read_beside, refuse_repeated_keys
 from closedloop.serving.deployment import Deployment
 from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
@@ -50,7 +50,7 @@ class Feedback:
         if kind in FILES:
             outcome = await self._stored(lambda: _load(engine, task, body, FILES[kind], classes))
             return self._told(request, outcome)
-        pairs, many = read_labels(body)
+        pairs, many = await read_beside(self._threads, body, read_labels)
         outcome = await self._stored(lambda: add_labels(engine, task, pairs, classes))
         if outcome.invalid:
             raise Refusal(422, OUTSIDE.format(", ".join(classes)), _named("label", outcome.invalid[0], many),

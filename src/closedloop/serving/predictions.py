@@ -15,7 +15,7 @@ from closedloop.prediction_log.schema import CANARY, CHAMPION
 from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.serving import events
 from closedloop.serving.auth import PREDICT, Keys
-from closedloop.serving.bodies import JSON, content_type, parse_object, refuse_repeated_keys
+from closedloop.serving.bodies import INLINE_BYTES, JSON, content_type, parse_object, read_beside, refuse_repeated_keys
 from closedloop.serving.deployment import Deployment, Loaded, check_rows
 from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
@@ -26,7 +26,7 @@ from closedloop.serving.threads import Threads
 from closedloop.tasks.base import BadRecord
 
 EXAMPLES = "examples"
-INLINE_EXAMPLES, INLINE_BYTES = 4, 32_768  # more than this is worth the way to another thread
+INLINE_EXAMPLES = 4  # more than this is worth the way to another thread
 Records = list[dict[str, Any]]
 
 
@@ -63,7 +63,8 @@ class Predictions:
         content_type(request, JSON)
         body = await request.body()
         began = time.perf_counter()
-        records, many = read_records(body, self._params.serving.max_batch)
+        most = self._params.serving.max_batch
+        records, many = await read_beside(self._threads, body, lambda sent: read_records(sent, most))
         champion = self._deployment.champion
         if champion is None:
             raise busy("no model is loaded; /readyz says why", seconds=5)
