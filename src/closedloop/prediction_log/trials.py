@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Engine, Select, or_, select
 
-from closedloop.prediction_log.schema import CANARY, CHAMPION, LABELS, PREDICTIONS, SHADOWS
+from closedloop.prediction_log.schema import CANARY, CHAMPION, LABELS, PREDICTIONS, QUARANTINED, SHADOWS
 from closedloop.prediction_log.store import translated
 
-QUARANTINED = "quarantined"  # in the place of a label's partition: it is not to be believed
 LATEST = 20_000  # labelled answers of the challenger: more would hardly narrow an interval
 PER_CANARY = 20  # so many of the champion's at most for each of a canary's, as they would say nothing more
 

@@ -21,12 +21,11 @@ from closedloop.files import read_json, write_bytes, write_json
 from closedloop.paths import Paths
 from closedloop.prediction_log.clock import to_text
 from closedloop.prediction_log.reading import labelled as read_labelled
-from closedloop.prediction_log.schema import LABELS
+from closedloop.prediction_log.schema import KNOWN, LABELS, QUARANTINED
 from closedloop.prediction_log.store import in_turns, translated, writing
 from closedloop.retraining.screening import Screened, contradicted, screen
 from closedloop.tasks import get_task
 
-QUARANTINED, KNOWN = "quarantined", "known"  # in place of a partition's checksum, in the log
 CHUNK = 1000  # labels of one transaction: the server writes between them
 
 
