@@ -1,6 +1,7 @@
 """Inserts rows with one statement a group: what a row costs decides what logging costs the server."""
 
 import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,7 @@ from closedloop.prediction_log.store import BUSY_SECONDS, blames_data, translate
 GROUP = 64  # rows of one statement
 
 Row = tuple[Any, ...]
+Group = Callable[[], list[Row]]  # makes its rows at each try, so that a time in them is never older than that
 
 
 class Inserter:
@@ -97,15 +99,15 @@ class Committer:
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
-    def commit(self, table: Table, groups: list[list[Row]]) -> list[str | None]:
+    def commit(self, table: Table, groups: Sequence[Group]) -> list[str | None]:
         """Commit groups of rows, each all or none; the error in words of each that fails.
 
         All at once, and one by one where a value of some row is at fault: the others have nothing to do with it.
         """
-        failure = self._insert(table, list(chain.from_iterable(groups)))
+        failure = self._insert(table, groups)
         if failure is None or not failure.of_data or len(groups) == 1:
             return [failure and failure.reason] * len(groups)
-        alone = [self._insert(table, rows) for rows in groups]
+        alone = [self._insert(table, [group]) for group in groups]
         return [failure and failure.reason for failure in alone]
 
     def close(self) -> None:
@@ -113,23 +115,23 @@ class Committer:
             self._inserter.close()
             self._inserter = None
 
-    def _insert(self, table: Table, rows: list[Row]) -> Failure | None:
-        """Commit the rows, or say why not. A connection that was lost is made anew once."""
+    def _insert(self, table: Table, groups: Sequence[Group]) -> Failure | None:
+        """Commit groups together, or say why not. A connection that was lost is made anew once."""
         self._since = time.monotonic()
-        failure = self._try(table, rows)
+        failure = self._try(table, groups)
         if failure and self._inserter and self._inserter.is_lost:
             self.close()
-            failure = self._try(table, rows)
+            failure = self._try(table, groups)
             if failure and self._inserter and self._inserter.is_lost:
                 self.close()
         self._since = None
         return failure
 
-    def _try(self, table: Table, rows: list[Row]) -> Failure | None:
+    def _try(self, table: Table, groups: Sequence[Group]) -> Failure | None:
         try:
             with translated(self._uri):
                 self._inserter = self._inserter or Inserter(self._engine)
-                self._inserter.insert(table, rows)
+                self._inserter.insert(table, list(chain.from_iterable(group() for group in groups)))
             return None
         except LogError as error:
             return Failure(str(error), blames_data(error.__cause__))

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -24,6 +25,7 @@ LOG = logging.getLogger(__name__)
 ANSWERS_WAITING, SHADOWS_WAITING = 20_000, 10_000
 STUCK_SECONDS = 10.0  # of one write: then the log is taken to hang, and nobody waits for it any more
 FLUSH_SECONDS = 2.0  # between writings of the request counts
+WHEN_WRITTEN = 0  # in the place of an answer's time
 CLOSED = "the prediction log is closed: the server is stopping"
 
 
@@ -31,7 +33,7 @@ class Answer(NamedTuple):
     """One prediction as it was given; the order of the fields is that of the table's columns."""
 
     id: str
-    time: int
+    time: int  # microseconds since 1970, or WHEN_WRITTEN: then a log that is slow puts it into no window of the past
     task: str
     version: int
     role: str
@@ -172,17 +174,16 @@ class LogWriter:
     def _write_answers(self, batches: list[_Batch]) -> None:
         writes = [write for batch in batches for write in batch.writes]
         # whoever has given up waiting was told that nothing is logged
-        rows = [[] if write.done.cancelled() else [_answer_row(answer) for answer in write.answers] for write in writes]
-        failures = iter(self._committer.commit(PREDICTIONS, rows))
+        groups = [partial(_answer_rows, () if write.done.cancelled() else write.answers) for write in writes]
+        failures = iter(self._committer.commit(PREDICTIONS, groups))
         with self._lock:
             self._waiting -= sum(len(write.answers) for write in writes)
         for batch in batches:
             _settle(batch, [next(failures) for _ in batch.writes])
 
     def _write_shadows(self, shadows: list[ShadowAnswer]) -> None:
-        failures = [
-            found for found in self._committer.commit(SHADOWS, [[_shadow_row(one)] for one in shadows]) if found
-        ]
+        outcomes = self._committer.commit(SHADOWS, [partial(_shadow_rows, shadow) for shadow in shadows])
+        failures = [reason for reason in outcomes if reason]
         if failures and not self._shadows_failed:  # the others are counted: a line for each would flood the log
             LOG.warning("shadow answers are not logged: %s", failures[0])
         self._shadows_failed += len(failures)
@@ -212,17 +213,20 @@ class LogWriter:
         if not counts:
             return
         rows = [(task, minute, self._worker, status, n) for (task, minute, status), n in counts.items()]
-        if self._committer.commit(REQUESTS, [rows]) != [None]:
+        if self._committer.commit(REQUESTS, [lambda: rows]) != [None]:
             with self._lock:
                 self._counts.update(counts)  # next time
 
 
-def _answer_row(answer: Answer) -> Row:
-    return (*answer[:8], orjson.dumps(answer.probabilities).decode(), *answer[9:])
+def _answer_rows(answers: Sequence[Answer]) -> list[Row]:
+    moment = now()
+    return [
+        (one[0], one[1] or moment, *one[2:8], orjson.dumps(one.probabilities).decode(), *one[9:]) for one in answers
+    ]
 
 
-def _shadow_row(answer: ShadowAnswer) -> Row:
-    return (*answer[:4], orjson.dumps(answer.probabilities).decode(), answer.latency_ms)
+def _shadow_rows(answer: ShadowAnswer) -> list[Row]:
+    return [(*answer[:4], orjson.dumps(answer.probabilities).decode(), answer.latency_ms)]
 
 
 def _settle(batch: _Batch, errors: list[str | None]) -> None:

@@ -9,10 +9,9 @@ from starlette.responses import Response
 
 from closedloop.config import Params
 from closedloop.errors import LogError
-from closedloop.prediction_log.clock import now
 from closedloop.prediction_log.ids import new_id
 from closedloop.prediction_log.schema import CANARY, CHAMPION
-from closedloop.prediction_log.writer import Answer, LogWriter
+from closedloop.prediction_log.writer import WHEN_WRITTEN, Answer, LogWriter
 from closedloop.serving import events
 from closedloop.serving.auth import PREDICT, Keys
 from closedloop.serving.bodies import INLINE_BYTES, JSON, content_type, parse_object, read_beside, refuse_repeated_keys
@@ -120,14 +119,14 @@ class Predictions:
         began: float,
     ) -> list[Answer]:
         name, classes, kept = self._params.task.name, loaded.predictor.classes, self._recording.kept
-        moment, took = now(), (time.perf_counter() - began) * 1000  # ms
+        took = (time.perf_counter() - began) * 1000  # ms
         answers = []
         for place, row in enumerate(rows):
             best = max(row)
             answers.append(
                 Answer(
                     id=ids[place],
-                    time=moment,
+                    time=WHEN_WRITTEN,
                     task=name,
                     version=loaded.version,
                     role=role,
