@@ -206,6 +206,8 @@ class TestFiles:
             ("labels.csv", b'id,label\nKEY,3\n"KEY,3\n', r"row 3: not CSV"),
             ("labels.csv", b"id,label\nKEY,3\nKEY," + b"3" * 200_000, r"row 3: not CSV \(field larger"),
             ("labels.csv", b"id,label\nKEY,3\nKEY,\xff\n", "not UTF-8 text"),
+            ("labels.jsonl", b"", r"it is empty; expected rows of"),
+            ("labels.jsonl", b'{"id": "KEY", "label": "4", "label": "3"}\n', r"row 1: not JSON \(it names a key twice"),
             ("labels.jsonl", b'{"id": "KEY", "label": "3"}\n{"id"\n', r"row 2: not JSON"),
             ("labels.jsonl", b"[" * 100_000, r"row 1: it nests too deeply"),
             ("labels.jsonl", b'{"id": "KEY", "label": 3}\n', r"row 1, column label: expected text"),

@@ -143,11 +143,19 @@ def _csv_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
         raise DataError(f"{path}, row {reader.line_num}: not CSV ({error}); nothing was stored") from None
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("it names a key twice")
+    return content
+
+
 def _json_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
+    number = 0
     for number, line in enumerate(file, 1):
         where = f"{path}, row {number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_unique)
         except ValueError as error:
             raise DataError(f"{where}: not JSON ({error}); nothing was stored") from None
         except RecursionError:
@@ -158,3 +166,5 @@ def _json_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
             if not isinstance(row[column], str):
                 raise DataError(f"{where}, column {column}: expected text; nothing was stored")
         yield where, row["id"], row["label"]
+    if not number:
+        raise DataError(f'{path}: it is empty; expected rows of {{"id": …, "label": …}}')

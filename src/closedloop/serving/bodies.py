@@ -14,6 +14,7 @@ from closedloop.serving.refusal import Refusal
 from closedloop.serving.threads import Threads
 
 JSON = "application/json"
+CHARSETS = ("utf-8", "utf8", "us-ascii")
 INLINE_BYTES = 32_768  # a body larger than this is worth the way to another thread
 Read = TypeVar("Read")
 
@@ -25,9 +26,10 @@ def content_type(request: Request, *allowed: str) -> str:
     kind = kind.strip().lower()
     if kind not in allowed:
         raise Refusal(415, f"the content type must be {' or '.join(allowed)}", "header Content-Type")
-    charset = parameters.strip().lower().replace('"', "")
-    if charset.startswith("charset=") and charset not in ("charset=utf-8", "charset=utf8", "charset=us-ascii"):
-        raise Refusal(415, "the charset must be utf-8", "header Content-Type")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in CHARSETS:
+            raise Refusal(415, "the charset must be utf-8", "header Content-Type")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refusal(415, "a compressed body is not taken: send it as it is", "header Content-Encoding")
     return kind
