@@ -125,7 +125,9 @@ class Boundary:
     def _check(self, head: Head) -> None:
         if self.hosts is not None and _called(head.get(b"host", b"")) not in self.hosts:
             # a page of another site may have made its name mean this machine (DNS rebinding)
-            raise Refusal(421, "this server is called by its own name or address", "header Host")
+            raise Refusal(
+                421, "this server is called by its own name or address, or by one of serving.hosts", "header Host"
+            )
         if self.active > MOST_ACTIVE:
             raise busy("too many requests at once")
         length = head.get(b"content-length", b"0")

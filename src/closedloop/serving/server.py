@@ -78,7 +78,14 @@ def assemble(params: Params, host: str) -> FastAPI:
     if isinstance(deployment.error, ConfigError):  # later, a version that it does not fit is not followed
         raise deployment.error
     engine = open_log(params)
-    return create_app(params, deployment, LogWriter(engine), engine, keys=Keys.from_environment(), hosts=_names(host))
+    return create_app(
+        params,
+        deployment,
+        LogWriter(engine),
+        engine,
+        keys=Keys.from_environment(),
+        hosts=_names(host, params.serving.hosts),
+    )
 
 
 def assemble_worker(params: Params, host: str) -> FastAPI:
@@ -126,9 +133,10 @@ def _config(params: Params, app: object) -> uvicorn.Config:
     )
 
 
-def _names(host: str) -> frozenset[str] | None:
+def _names(host: str, others: list[str]) -> frozenset[str] | None:
     """By which names a server on a loopback address may be called; behind a public one there may be any."""
-    return frozenset({"localhost", "127.0.0.1", "::1", host}) if is_loopback(host) else None
+    names = {"localhost", "127.0.0.1", "::1", host, *(name.lower() for name in others)}
+    return frozenset(names) if is_loopback(host) else None
 
 
 def _bind(host: str, port: int) -> socket.socket:
