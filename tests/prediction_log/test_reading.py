@@ -1,15 +1,16 @@
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logged import CLASSES, TASK, answer, put
-from sqlalchemy import Engine, delete, insert
+from sqlalchemy import Engine, delete, event, insert
 
 from closedloop.config import Traffic
-from closedloop.prediction_log import checks, reading
+from closedloop.prediction_log import checks, reading, trials
 from closedloop.prediction_log.clock import HOUR, MINUTE, SECOND, to_text
 from closedloop.prediction_log.export import export
 from closedloop.prediction_log.labels import add_labels
@@ -235,3 +236,23 @@ class World:
         self.windows.append(bounds)
         check(self.log, *bounds)
         assert to_text(bounds[0]) < to_text(bounds[1])
+
+
+@pytest.mark.parametrize("log_address", ["sqlite"], indirect=True)
+def test_labelled_predictions_are_found_by_their_labels(log: Engine) -> None:
+    """Of millions of predictions a few have labels: to look at all would take a second a million."""
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(log, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    trials.shadowed(log, TASK, 2, 1)
+    trials.canaried(log, TASK, 2, 1)
+    labelled(log, TASK)
+    questions = [question for question in asked if question[0].startswith("SELECT")]
+    assert len(questions) == 3
+    with log.connect() as connection:
+        for statement, parameters in questions:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert "labels" in plan[0].detail, plan

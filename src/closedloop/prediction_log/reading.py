@@ -60,7 +60,7 @@ def labelled(engine: Engine, task: str, unused_only: bool = True) -> pa.Table:
 
     Raises LogError.
     """
-    statement = _joined(LABELLED, outer=False).where(PREDICTIONS.c.task == task)
+    statement = _joined(LABELLED, outer=False).where(LABELS.c.task == task)  # few predictions have a label
     if unused_only:
         statement = statement.where(LABELS.c.partition.is_(None))
     return pa.Table.from_batches(_stream(engine, statement, LABELLED), _schema(LABELLED))
