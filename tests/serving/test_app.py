@@ -40,6 +40,7 @@ class Deployed:
     champion: Loaded | None
     challenger: Loaded | None = None
     problem: str | None = None
+    challenger_problem: str | None = None
 
     async def follow(self) -> None:
         await asyncio.sleep(3600)
@@ -164,6 +165,16 @@ def test_without_a_model_the_server_says_so_and_is_alive(engine: Engine) -> None
     assert [answer.status_code for answer in answers] == [503, 503, 503, 200, 200, 200]
     assert "digits has no champion" in answers[1].json()["detail"]
     assert "retry-after" in answers[0].headers
+
+
+def test_metrics_tell_of_aliases_in_trouble_and_of_errors_that_have_not_been(
+    engine: Engine, models: dict[str, Loaded]
+) -> None:
+    sound = Deployed(models["strong"], challenger_problem="version 3 does not load")
+    text = ask(sound, engine, ("/metrics", None))[0].text
+    assert 'closedloop_alias_trouble{alias="champion"} 0.0' in text
+    assert 'closedloop_alias_trouble{alias="challenger"} 1.0' in text
+    assert 'closedloop_errors_total{reason="internal"} 0.0' in text
 
 
 def test_a_log_that_cannot_be_written_is_not_ready(engine: Engine, models: dict[str, Loaded], tmp_path: Path) -> None:

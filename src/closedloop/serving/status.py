@@ -1,6 +1,7 @@
 """The routes that tell how the server is."""
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -20,6 +21,7 @@ from closedloop.serving.predictions import Predictions
 from closedloop.serving.probe import LogProbe
 from closedloop.serving.refusal import busy
 
+LOG = logging.getLogger(__name__)
 RECOVERY_SECONDS = 5.0  # after a failed write the server is not ready for this long
 STATE_SECONDS = 1.0  # between two looks at what Prometheus is told of the present
 
@@ -82,7 +84,10 @@ class Status:
     async def watch(self) -> None:
         """Keep the gauges current, also those of workers that are not asked."""
         while True:
-            self._observe()
+            try:
+                self._observe()
+            except Exception as error:  # else the gauges would stand still, and nobody would know
+                LOG.warning("the gauges are not current: %s", type(error).__name__)
             await asyncio.sleep(STATE_SECONDS)
 
     def _observe(self) -> None:
@@ -90,6 +95,10 @@ class Status:
         self._metrics.state(
             champion=champion.version if champion else None,
             challenger=challenger.version if challenger else None,
+            troubled={
+                "champion": self._deployment.problem is not None,
+                "challenger": self._deployment.challenger_problem is not None,
+            },
             backlog=self._writer.backlog,
             dropped=self._writer.dropped + self._predictions.shadows_dropped,
         )
