@@ -17,7 +17,7 @@ from closedloop.paths import Paths
 from closedloop.sources.acquire import acquire
 
 ROOT = Path(__file__).parents[1]
-pytest_plugins = ["registered_digits"]
+pytest_plugins = ["registered_digits", "postgres_cluster"]
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ def test_secrets_reach_only_the_steps_that_need_them_and_are_documented() -> Non
     assert holders == {
         "restore": storage,
         "monitor": storage | production,
+        "prune": {"CLOSEDLOOP_LOG_URI"},
         "retrain": storage | production | {"ARGS"},
         "--silent": {"CLOSEDLOOP_LOG_URI"},
         "publish": storage,
@@ -129,7 +130,7 @@ def test_secrets_reach_only_the_steps_that_need_them_and_are_documented() -> Non
 def test_the_guide_s_examples_hold() -> None:
     assert set(make_calls("\n".join(blocks("bash") + blocks("yaml") + blocks("")))) <= targets()
     ours = {target for _, step in steps("retrain") for target in make_calls(step.get("run", ""))}
-    assert ours == {"setup", "restore", "monitor", "retrain", "report", "publish"}
+    assert ours == {"setup", "restore", "monitor", "retrain", "prune", "report", "publish"}
     assert set(make_calls(blocks("yaml")[0])) == ours
 
 
@@ -311,7 +312,7 @@ def test_a_retraining_becomes_a_pull_request_on_a_branch_of_its_own(tmp_path: Pa
 
 def test_data_are_published_before_anything_refers_to_them(tmp_path: Path) -> None:
     calls = re.findall(r"^closedloop (.*?) \|", Runner(tmp_path).all().log(), re.MULTILINE)
-    assert calls == ["restore", "monitor traffic=log", "retrain", "report", "publish"]
+    assert calls == ["restore", "monitor traffic=log", "retrain", "prune", "report", "publish"]
 
 
 def test_no_step_that_runs_code_sees_the_token_and_force_is_passed_on(tmp_path: Path) -> None:
@@ -320,7 +321,7 @@ def test_no_step_that_runs_code_sees_the_token_and_force_is_passed_on(tmp_path: 
     assert all(line.endswith("token=") for line in calls)
     assert any(line.startswith("closedloop retrain --force |") for line in calls)
     assert {line.split()[1] for line in calls if "log=<secrets.CLOSEDLOOP_LOG_URI>" in line} == {
-        "monitor", "retrain", "report",
+        "monitor", "retrain", "prune", "report",
     }  # fmt: skip
 
 

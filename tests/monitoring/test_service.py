@@ -27,9 +27,15 @@ def test_one_error_in_ten_requests_says_nothing_and_the_same_share_of_a_thousand
 
 
 def test_refusals_alarm_by_their_own_bound() -> None:
-    (reason,) = reasons(judge_service([], {200: 600, 401: 300, 422: 100}, CONFIG))
-    assert "were refused (300 with 401, 100 with 422)" in reason
+    (reason,) = reasons(judge_service([], {200: 600, 413: 300, 422: 100}, CONFIG))
+    assert "were refused (300 with 413, 100 with 422)" in reason
     assert "monitor.max_rejected_share 0.2" in reason
+
+
+def test_who_may_not_ask_raises_and_hides_no_alarm() -> None:
+    strangers = {401: 9_000, 403: 500, 404: 10, 405: 10, 421: 10}
+    assert reasons(judge_service([], {200: 300, 422: 3, **strangers}, CONFIG)) == []
+    assert len(reasons(judge_service([], {200: 200, 422: 200, 500: 100, **strangers}, CONFIG))) == 2
 
 
 def test_latency_alarms_when_certainly_more_than_a_twentieth_is_slow() -> None:

@@ -81,6 +81,17 @@ def test_a_label_that_was_used_for_training_can_be_revised(log: Engine) -> None:
     assert labelled(log, TASK, unused_only=False).num_rows == 2
 
 
+@pytest.mark.parametrize("mark", ["quarantined", "known"])
+def test_a_label_that_was_not_learnt_from_counts_again_when_it_is_corrected(log: Engine, mark: str) -> None:
+    ids = put(log, [answer(), answer()])
+    add_labels(log, TASK, [(key, "3") for key in ids], CLASSES)
+    with log.begin() as connection:
+        connection.execute(update(LABELS).values(partition=mark))
+    assert add_labels(log, TASK, [(ids[0], "4"), (ids[1], "3")], CLASSES) == LabelOutcome(revised=1, unchanged=1)
+    assert labelled(log, TASK).column("id").to_pylist() == [ids[0]]
+    assert count_unused(log, TASK) == 1
+
+
 def test_a_label_may_come_weeks_later(log: Engine) -> None:
     long_ago = now() - 10**13
     ids = put(log, [answer(time=long_ago)])
@@ -195,6 +206,8 @@ class TestFiles:
             ("labels.csv", b'id,label\nKEY,3\n"KEY,3\n', r"row 3: not CSV"),
             ("labels.csv", b"id,label\nKEY,3\nKEY," + b"3" * 200_000, r"row 3: not CSV \(field larger"),
             ("labels.csv", b"id,label\nKEY,3\nKEY,\xff\n", "not UTF-8 text"),
+            ("labels.jsonl", b"", r"it is empty; expected rows of"),
+            ("labels.jsonl", b'{"id": "KEY", "label": "4", "label": "3"}\n', r"row 1: not JSON \(it names a key twice"),
             ("labels.jsonl", b'{"id": "KEY", "label": "3"}\n{"id"\n', r"row 2: not JSON"),
             ("labels.jsonl", b"[" * 100_000, r"row 1: it nests too deeply"),
             ("labels.jsonl", b'{"id": "KEY", "label": 3}\n', r"row 1, column label: expected text"),

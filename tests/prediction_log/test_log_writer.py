@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,8 +16,9 @@ from sqlalchemy import Engine, delete, event, select, text
 
 from closedloop.config import Params
 from closedloop.errors import LogError
-from closedloop.prediction_log import store, writer
+from closedloop.prediction_log import insertion, store, writer
 from closedloop.prediction_log.clock import now
+from closedloop.prediction_log.insertion import Inserter
 from closedloop.prediction_log.labels import add_labels
 from closedloop.prediction_log.reading import request_counts, window
 from closedloop.prediction_log.schema import PREDICTIONS, REQUESTS, SHADOWS
@@ -147,6 +149,74 @@ def test_a_request_that_gave_up_harms_nobody(log: Engine) -> None:
     assert count(log) == 2
 
 
+class Stalled:
+    """Inserts wait while it is set, as for a database that hangs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go = threading.Event()
+        insert = Inserter.insert
+
+        def wait(inserter: Inserter, table: Any, rows: Any) -> None:
+            assert self.go.wait(30)
+            insert(inserter, table, rows)
+
+        monkeypatch.setattr(Inserter, "insert", wait)
+
+
+async def begun(log_writer: LogWriter, size: int = 1) -> asyncio.Task[None]:
+    """A request whose answers have been handed over."""
+    request = log_writer.write([answer() for _ in range(size)])
+    task = asyncio.get_running_loop().create_task(request)
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+    return task
+
+
+def test_no_more_waits_than_fits_into_memory(log: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "ANSWERS_WAITING", 10)
+    stalled = Stalled(monkeypatch)
+
+    async def main() -> None:
+        log_writer = LogWriter(log)
+        waiting = [await begun(log_writer, 5) for _ in range(2)]
+        with pytest.raises(LogError, match="10 predictions wait"):
+            await log_writer.write([answer()])
+        waiting[1].cancel()  # who gives up makes no room: the rows still wait
+        with pytest.raises(LogError, match="10 predictions wait"):
+            await log_writer.write([answer()])
+        stalled.go.set()
+        await waiting[0]
+        while log_writer.trouble:
+            await asyncio.sleep(0.01)
+        await log_writer.write([answer()])
+        log_writer.close()
+
+    asyncio.run(main())
+    assert count(log) == 6  # nothing of the request that was cancelled before anybody wrote it
+
+
+def test_nobody_waits_behind_a_write_that_hangs(log: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "STUCK_SECONDS", 0.1)
+    stalled = Stalled(monkeypatch)
+
+    async def main() -> None:
+        log_writer = LogWriter(log)
+        waiting = await begun(log_writer)
+        while not log_writer.trouble:
+            await asyncio.sleep(0.01)
+        with pytest.raises(LogError, match="has not answered for 0 s"):
+            await log_writer.write([answer()])
+        stalled.go.set()
+        await waiting
+        while log_writer.trouble:
+            await asyncio.sleep(0.01)
+        await log_writer.write([answer()])
+        log_writer.close()
+
+    asyncio.run(main())
+    assert count(log) == 2
+
+
 def test_closing_writes_what_waits_and_then_refuses(log: Engine) -> None:
     async def main() -> None:
         log_writer = LogWriter(log)
@@ -175,6 +245,34 @@ def failing_then_working(log: Engine, mend: Any, match: str) -> None:
 
     asyncio.run(main())
     assert count(log) == 1
+
+
+def test_a_row_that_the_database_refuses_fails_nobody_else(log: Engine) -> None:
+    async def main() -> list[Any]:
+        log_writer = LogWriter(log)
+        bad = answer(prediction=None)
+        writes = [[answer()], [answer(), bad], [answer()], [answer(), answer()]]
+        outcomes = await asyncio.gather(*[log_writer.write(one) for one in writes], return_exceptions=True)
+        log_writer.close()
+        return outcomes
+
+    assert [type(outcome) for outcome in asyncio.run(main())] == [type(None), LogError, type(None), type(None)]
+    assert count(log) == 4
+
+
+def test_a_shadow_answer_that_the_database_refuses_is_said_once_and_costs_no_other(
+    log: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log_writer, answers = LogWriter(log), [answer() for _ in range(20)]
+    for one in answers:
+        log_writer.submit_shadow(shadow(one.id))
+    for _ in range(2):
+        log_writer.submit_shadow(shadow(answer().id)._replace(prediction=None))  # type: ignore[arg-type]
+    log_writer.close()
+    with log.connect() as connection:
+        assert len(connection.execute(select(SHADOWS)).all()) == 20
+    assert log_writer.dropped == 2
+    assert capfd.readouterr().err.count("shadow answers are not logged") == 1
 
 
 class TestSQLite:
@@ -260,6 +358,12 @@ class TestPostgres:
 
         asyncio.run(main())
         assert count(log) == 6
+
+    def test_who_waits_for_a_lock_is_told_so(self, log: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(insertion, "BUSY_SECONDS", 0.1)
+        with log.connect() as other:
+            other.execute(text("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE"))
+            failing_then_working(log, other.rollback, "somebody holds a lock on it")
 
     def test_a_database_that_lets_nobody_in(self, log: Engine, postgres: Path) -> None:
         name = str(log.url.database)

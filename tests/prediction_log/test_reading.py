@@ -1,20 +1,31 @@
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logged import CLASSES, TASK, answer, put
-from sqlalchemy import Engine, delete, insert
+from sqlalchemy import Engine, delete, event, insert
 
 from closedloop.config import Traffic
-from closedloop.prediction_log import checks, reading
+from closedloop.prediction_log import checks, reading, trials
 from closedloop.prediction_log.clock import HOUR, MINUTE, SECOND, to_text
 from closedloop.prediction_log.export import export
 from closedloop.prediction_log.labels import add_labels
-from closedloop.prediction_log.reading import batches, labelled, last_version, next_bounds, request_counts, window
+from closedloop.prediction_log.reading import (
+    SETTLED,
+    batches,
+    labelled,
+    last_version,
+    next_bounds,
+    request_counts,
+    window,
+)
 from closedloop.prediction_log.schema import CHECKS, PREDICTIONS, REQUESTS
+from closedloop.prediction_log.store import BUSY_SECONDS
+from closedloop.prediction_log.writer import WHEN_WRITTEN
 
 START = 1_795_428_000 * SECOND  # 2026-11-23T10:00:00Z
 BY_COUNT = Traffic(source="log", window=3)
@@ -137,18 +148,33 @@ class TestNextBounds:
 
     def test_all_since_the_last_check(self, log: Engine) -> None:
         put(log, [answer(time=START + n * SECOND) for n in range(5)])
-        now = START + 10 * SECOND
-        assert next_bounds(log, TASK, BY_COUNT, now) == (START, now - SECOND)
+        now = START + 20 * SECOND
+        assert next_bounds(log, TASK, BY_COUNT, now) == (START, now - SETTLED)
         check(log, START, START + 2 * SECOND)
-        assert next_bounds(log, TASK, BY_COUNT, now) == (START + 2 * SECOND, now - SECOND)
+        assert next_bounds(log, TASK, BY_COUNT, now) == (START + 2 * SECOND, now - SETTLED)
         check(log, START + 2 * SECOND, START + 3 * SECOND)
         assert isinstance(next_bounds(log, TASK, BY_COUNT, now), str)
 
-    def test_what_is_younger_than_a_second_waits(self, log: Engine) -> None:
+    def test_what_may_not_have_settled_waits(self, log: Engine) -> None:
         put(log, [answer(time=START), answer(time=START + 1), answer(time=START + SECOND)])
-        assert isinstance(next_bounds(log, TASK, BY_COUNT, START + SECOND), str)
-        assert isinstance(next_bounds(log, TASK, BY_COUNT, START + 2 * SECOND), str)
-        assert next_bounds(log, TASK, BY_COUNT, START + 2 * SECOND + 1) == (START, START + SECOND + 1)
+        assert isinstance(next_bounds(log, TASK, BY_COUNT, START + SETTLED), str)
+        assert isinstance(next_bounds(log, TASK, BY_COUNT, START + SECOND + SETTLED), str)
+        assert next_bounds(log, TASK, BY_COUNT, START + SECOND + SETTLED + 1) == (START, START + SECOND + 1)
+
+    def test_an_answer_whose_write_had_to_wait_is_in_the_next_window(
+        self, log: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The slowest write that succeeds: begun, and then kept waiting for as long as a writer waits."""
+        put(log, [answer(time=START) for _ in range(3)])
+        monkeypatch.setattr("closedloop.prediction_log.writer.now", lambda: START + HOUR)
+        stamped = START + HOUR + int(BUSY_SECONDS * SECOND)
+        bounds = next_bounds(log, TASK, BY_COUNT, stamped)  # looked at before the commit
+        assert isinstance(bounds, tuple)
+        check(log, *bounds)
+        late = put(log, [answer(time=WHEN_WRITTEN) for _ in range(3)])
+        found = next_bounds(log, TASK, BY_COUNT, stamped + SETTLED)
+        assert isinstance(found, tuple)
+        assert window(log, TASK, *found).column("id").to_pylist() == sorted(late)
 
     def test_a_clock_that_was_set_back(self, log: Engine) -> None:
         put(log, [answer(time=START) for _ in range(5)])
@@ -159,10 +185,10 @@ class TestNextBounds:
     def test_whole_hours(self, log: Engine) -> None:
         put(log, [answer(time=START), answer(time=START + 3 * HOUR)])
         assert next_bounds(log, TASK, BY_HOURS, START + HOUR) == (
-            "traffic.hours asks for windows of 2 hours: the next one is complete at 2026-11-23T12:00:01.000000Z"
+            "traffic.hours asks for windows of 2 hours: the next one is complete at 2026-11-23T12:00:06.000000Z"
         )
-        assert isinstance(next_bounds(log, TASK, BY_HOURS, START + 2 * HOUR + SECOND - 1), str)
-        assert next_bounds(log, TASK, BY_HOURS, START + 2 * HOUR + SECOND) == (START, START + 2 * HOUR)
+        assert isinstance(next_bounds(log, TASK, BY_HOURS, START + 2 * HOUR + SETTLED - 1), str)
+        assert next_bounds(log, TASK, BY_HOURS, START + 2 * HOUR + SETTLED) == (START, START + 2 * HOUR)
         check(log, START, START + 2 * HOUR)
         # a check was left out: all that has passed since is one window
         assert next_bounds(log, TASK, BY_HOURS, START + 7 * HOUR) == (START + 2 * HOUR, START + 6 * HOUR)
@@ -181,7 +207,7 @@ class TestNextBounds:
         world = World(log, Traffic(source="log", window=needed))
         for answers, pause in steps:
             world.step(answers, pause)
-        world.step(needed, 2 * SECOND)
+        world.step(needed, SETTLED + SECOND)
         world.step(0, 0)
         assert sorted(world.checked) == sorted(world.asked)
         assert all(before[1] == after[0] for before, after in zip(world.windows, world.windows[1:], strict=False))
@@ -210,3 +236,23 @@ class World:
         self.windows.append(bounds)
         check(self.log, *bounds)
         assert to_text(bounds[0]) < to_text(bounds[1])
+
+
+@pytest.mark.parametrize("log_address", ["sqlite"], indirect=True)
+def test_labelled_predictions_are_found_by_their_labels(log: Engine) -> None:
+    """Of millions of predictions a few have labels: to look at all would take a second a million."""
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(log, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    trials.shadowed(log, TASK, 2, 1)
+    trials.canaried(log, TASK, 2, 1)
+    labelled(log, TASK)
+    questions = [question for question in asked if question[0].startswith("SELECT")]
+    assert len(questions) == 3
+    with log.connect() as connection:
+        for statement, parameters in questions:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert "labels" in plan[0].detail, plan

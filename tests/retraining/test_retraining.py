@@ -24,9 +24,10 @@ from closedloop.data.partitions import read_list
 from closedloop.files import read_json
 from closedloop.paths import Paths
 from closedloop.prediction_log import attempts
-from closedloop.prediction_log.clock import now
+from closedloop.prediction_log.clock import SECOND, now
 from closedloop.prediction_log.ids import new_id
 from closedloop.prediction_log.labels import add_labels
+from closedloop.prediction_log.reading import SETTLED
 from closedloop.prediction_log.store import open_log
 from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.serving.predictor import Predictor
@@ -84,7 +85,7 @@ def answer(project: Path, examples: pa.Table) -> None:
         pairs = [(row.id, label) for row, label in zip(rows, labels_of(examples), strict=True)]
         assert add_labels(engine, "digits", pairs, CLASSES).accepted == len(pairs)
         engine.dispose()
-    time.sleep(1.2)  # what is younger than a second belongs to the next window
+    time.sleep(SETTLED / SECOND + 0.2)  # what is younger belongs to the next window
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,12 @@ from closedloop.registry import store
 from registered_digits import Registry, digits_params
 
 MakeServer = Callable[..., RunningServer]
-LIMITS = ("serving.max_body_mb=0.2", "serving.max_batch=16", "serving.timeout_seconds=2")
+LIMITS = (
+    "serving.hosts=[Models.Example]",
+    "serving.max_body_mb=0.2",
+    "serving.max_batch=16",
+    "serving.timeout_seconds=2",
+)
 
 
 @pytest.fixture(scope="package")

@@ -64,7 +64,14 @@ class RunningServer:
         return self.ask("POST", path, json.dumps(content).encode(), {**JSON, **(headers or {})})
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The lines of the structured log with a name."""
+        """The lines of the structured log with a name; one that runs is waited for, until all so far is written."""
+        if self.process.poll() is None:
+            marker = f"marker-{time.monotonic_ns()}"
+            self.get("/healthz", {"X-Request-ID": marker})
+            deadline = time.monotonic() + PATIENCE
+            while marker not in (self.root / "server.log").read_text():
+                assert time.monotonic() < deadline, "the server writes no log"
+                time.sleep(0.01)
         lines = [json.loads(line) for line in (self.root / "server.log").read_text().splitlines()]
         return [line for line in lines if line["event"] == name]
 
@@ -102,16 +109,18 @@ def write_params(root: Path, *overrides: str) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(content))
 
 
-def start(root: Path, *arguments: str, port: int | None = None, **environment: str) -> RunningServer:
-    """Start the server in a project's folder, without waiting for it."""
+def start(
+    root: Path, *arguments: str, port: int | None = None, out: int | None = None, **environment: str
+) -> RunningServer:
+    """Start the server in a project's folder, without waiting for it; `out` is a descriptor for its standard output."""
     port = port or free_port()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DVC_", "CLOSEDLOOP_"))}
-    with (root / "server.log").open("ab") as out, (root / "server.err").open("ab") as err:
+    with (root / "server.log").open("ab") as file, (root / "server.err").open("ab") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "closedloop.cli", "serve", "--port", str(port), *arguments],
             cwd=root,
             env={**inherited, "OMP_NUM_THREADS": "1", **environment},
-            stdout=out,
+            stdout=file if out is None else out,
             stderr=err,
         )
     return RunningServer(root, port, process)

@@ -1,13 +1,17 @@
 """The application without a socket: what it does when the log fails, the model is missing, or time runs out."""
 
 import asyncio
+import contextlib
+import gc
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
+import orjson
 import pytest
 from running_server import image
 from sqlalchemy import Engine, select
@@ -18,11 +22,13 @@ from closedloop.prediction_log.schema import PREDICTIONS
 from closedloop.prediction_log.store import open_log
 from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.registry.watch import model_files
+from closedloop.serving import events, probe
 from closedloop.serving.app import create_app
 from closedloop.serving.auth import Keys
 from closedloop.serving.deployment import Deployment, Loaded
 from closedloop.serving.limits import MOST_ACTIVE
 from closedloop.serving.predictor import Predictor
+from closedloop.serving.probe import LogProbe
 from closedloop.serving.recording import KEY, Recording
 from registered_digits import digits_params
 
@@ -34,6 +40,7 @@ class Deployed:
     champion: Loaded | None
     challenger: Loaded | None = None
     problem: str | None = None
+    challenger_problem: str | None = None
 
     async def follow(self) -> None:
         await asyncio.sleep(3600)
@@ -160,6 +167,16 @@ def test_without_a_model_the_server_says_so_and_is_alive(engine: Engine) -> None
     assert "retry-after" in answers[0].headers
 
 
+def test_metrics_tell_of_aliases_in_trouble_and_of_errors_that_have_not_been(
+    engine: Engine, models: dict[str, Loaded]
+) -> None:
+    sound = Deployed(models["strong"], challenger_problem="version 3 does not load")
+    text = ask(sound, engine, ("/metrics", None))[0].text
+    assert 'closedloop_alias_trouble{alias="champion"} 0.0' in text
+    assert 'closedloop_alias_trouble{alias="challenger"} 1.0' in text
+    assert 'closedloop_errors_total{reason="internal"} 0.0' in text
+
+
 def test_a_log_that_cannot_be_written_is_not_ready(engine: Engine, models: dict[str, Loaded], tmp_path: Path) -> None:
     ready = ask(Deployed(models["strong"]), engine, ("/readyz", None))[0]
     assert (ready.status_code, ready.json()["version"]) == (200, models["strong"].version)
@@ -172,6 +189,64 @@ def test_a_log_that_cannot_be_written_is_not_ready(engine: Engine, models: dict[
     assert "prediction log" in lost.json()["detail"]
 
 
+def test_a_log_that_hangs_is_not_ready_however_many_ask(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, asked = threading.Event(), []
+
+    @contextlib.contextmanager
+    def hanging(_engine: Engine) -> Iterator[None]:
+        asked.append(1)
+        assert go.wait(30)
+        yield
+
+    monkeypatch.setattr(probe, "writing", hanging)
+    monkeypatch.setattr(probe, "PATIENCE_SECONDS", 0.1)
+    probes, others = [("/readyz", None)] * 60, [("/docs", None), ("/metrics", None)]
+    answers = ask(Deployed(models["strong"]), engine, *probes, *others, at_once=True)
+    go.set()
+    assert [answer.status_code for answer in answers] == [503] * 60 + [200] * 2
+    assert "has not answered for" in answers[0].json()["detail"]
+    assert len(asked) == 1
+
+
+def test_a_get_that_takes_too_long_is_not_told_of_a_body(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hanging(_probe: LogProbe) -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    monkeypatch.setattr(LogProbe, "problem", hanging)
+    params = digits_params("serving.timeout_seconds=0.1")
+    (answer,) = ask(Deployed(models["strong"]), engine, ("/readyz", None), params=params)
+    assert answer.status_code == 503
+    assert "longer than 0.1 s" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/predict", {"image": [[]] * 30_000}),
+        ("/feedback", {"labels": [{"id": "0" * 26, "label": "1"}] * 3_000}),
+    ],
+)
+def test_a_large_body_is_parsed_beside_the_event_loop_and_the_collector(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch, path: str, content: Any
+) -> None:
+    loads, noted = orjson.loads, []
+
+    def noting(body: bytes) -> Any:
+        noted.append((threading.current_thread() is threading.main_thread(), gc.isenabled()))
+        return loads(body)
+
+    monkeypatch.setattr(orjson, "loads", noting)
+    small = {"image": image(0)} if path == "/predict" else {"id": "0" * 26, "label": "1"}
+    answers = ask(Deployed(models["strong"]), engine, (path, content), (path, small))
+    assert [answer.status_code for answer in answers] == ([422, 200] if path == "/predict" else [200, 404])
+    assert noted == [(False, False), (True, True)]
+
+
 def test_an_unexpected_failure_is_a_500_without_details(
     engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +256,7 @@ def test_an_unexpected_failure_is_a_500_without_details(
     monkeypatch.setattr(Predictor, "predict", fail)
     (answer,) = ask(Deployed(models["strong"]), engine, ("/predict", {"image": [["hidden"]]}))
     assert answer.status_code == 500
+    events.flush(20)
     captured = capfd.readouterr().out
     assert "hidden" not in answer.text + captured
     failed = next(line for line in map(json.loads, captured.splitlines()) if line["event"] == "failed")
@@ -218,7 +294,17 @@ def test_a_pseudonym_is_the_same_for_the_same_value_under_one_key(
     first, same, other, *rekeyed = (json.loads(row.request)["image"] for row in logged(engine))
     assert first == same != other
     assert not {first, other} & set(rekeyed)
-    assert len(first) == 64
+    assert first.startswith("pseudonym:") and len(first) == 74
+
+
+def test_what_is_under_a_pseudonym_leaves_how_it_looked(
+    engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, "k" * 16)
+    params = digits_params("log.pseudonymised=[image]")
+    ask(Deployed(models["strong"]), engine, ("/predict", {"image": image(0)}), params=params)
+    (row,) = logged(engine)
+    assert 0 < json.loads(row.descriptors)["brightness"] < 1
 
 
 def test_pseudonyms_need_a_key_and_a_field_that_requests_have(
@@ -233,3 +319,34 @@ def test_pseudonyms_need_a_key_and_a_field_that_requests_have(
     Recording(digits_params("log.pseudonymised=[image]")).check(preprocessor)
     with pytest.raises(ConfigError, match="name is no field of a request; allowed: image"):
         Recording(digits_params("log.pseudonymised=[name]")).check(preprocessor)
+
+
+class Overflowing:
+    """A model that answers one request with what is no number."""
+
+    def __init__(self, sound: Predictor) -> None:
+        self._sound, self.preprocessor, self.classes = sound, sound.preprocessor, sound.classes
+
+    def predict(self, records: list[dict[str, Any]]) -> Any:
+        rows = self._sound.predict(records)
+        for place, record in enumerate(records):
+            if record == {"image": image(1)}:
+                rows[place] = float("nan")
+        return rows
+
+
+def test_an_answer_that_is_no_number_fails_its_own_request_alone(engine: Engine, models: dict[str, Loaded]) -> None:
+    sound = models["strong"]
+    deployed = Deployed(Loaded(sound.version, cast(Predictor, Overflowing(sound.predictor)), 0.0))
+    asked = [("/predict", {"image": image(row)}) for row in (0, 1, 2)]
+    answers = ask(deployed, engine, *asked, ("/readyz", None), at_once=True)
+    assert [answer.status_code for answer in answers] == [200, 500, 200, 200]
+    assert len(logged(engine)) == 2
+
+
+def test_where_a_canary_answers_with_no_number_the_champion_does(engine: Engine, models: dict[str, Loaded]) -> None:
+    params = digits_params("serving.challenger=canary", "serving.canary_share=0.9")
+    weak = Loaded(models["weak"].version, cast(Predictor, Overflowing(models["weak"].predictor)), 0.0)
+    deployed = Deployed(models["strong"], challenger=weak)
+    answers = ask(deployed, engine, *[("/predict", {"image": image(1)})] * 10, params=params)
+    assert {(answer.status_code, answer.json()["version"]) for answer in answers} == {(200, models["strong"].version)}

@@ -87,6 +87,7 @@ def test_the_server_asks_for_keys_where_they_are_set(make_server: MakeServer) ->
     for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
         assert server.get(path).status == 200
     assert server.get("/openapi.json").json["paths"]["/predict"]["post"]["security"]
+    assert server.events("request")
     shown = (server.root / "server.log").read_text() + (server.root / "server.err").read_text()
     assert not any(secret in shown for pair in (ASK, TELL) for secret in pair)
 

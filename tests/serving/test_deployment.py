@@ -15,9 +15,11 @@ import onnx
 import pytest
 
 from closedloop.config import Serving
+from closedloop.errors import ConfigError
 from closedloop.registry import aliases
 from closedloop.registry.challenge import challenge, unchallenge
 from closedloop.serving.deployment import Deployment, Loaded
+from closedloop.tasks.base import Preprocessor
 from registered_digits import TESTED_FROM, Registry, digits
 
 PATIENCE = 20.0  # seconds; a machine may be slow, the promise itself is measured elsewhere
@@ -244,11 +246,29 @@ def test_following_outlives_errors_that_nobody_has_thought_of(
 
     async def work() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("closedloop.serving.deployment.alias_version", fail)
+            patch.setattr("closedloop.serving.deployment.alias_target", fail)
             await until(lambda: "ZeroDivisionError" in str(quick.problem))
         await until(lambda: quick.problem is None)
 
     following(quick, work)
+
+
+def test_another_model_under_the_same_number_is_followed(registry: Registry, quick: Deployment) -> None:
+    registry.point("champion", registry.add("weak"))
+    quick.load_now()
+    registry.client.delete_registered_model("digits")  # as a lost store does, numbers begin anew
+    registry.client.create_registered_model("digits")
+    assert registry.add("strong") == version_of(quick.champion) == 1
+    test = digits(TESTED_FROM, TESTED_FROM + 20)
+    before = quick.champion
+    registry.point("champion", 1)
+    quick.load_now()
+    assert quick.champion is not before and quick.problem is None
+    strong = aliases.load_version(registry.client, "digits", 1).predictor
+    assert np.array_equal(quick.champion.predictor.probabilities(test), strong.probabilities(test))  # type: ignore[union-attr]
+    again = quick.champion
+    quick.load_now()
+    assert quick.champion is again
 
 
 def test_concurrent_promotions_end_with_the_last_one_served(registry: Registry, quick: Deployment) -> None:
@@ -293,6 +313,23 @@ def test_the_challenger_comes_and_goes_with_its_alias(registry: Registry, quick:
     assert quick.challenger is None and quick.challenger_problem is None
 
 
+def test_a_challenger_that_does_not_come_keeps_no_champion_from_following(
+    registry: Registry, quick: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak, strong = registry.add("weak"), registry.add("strong")
+    registry.point("champion", weak)
+    quick.load_now()
+    go, look = threading.Event(), quick._challenger.look
+    monkeypatch.setattr(quick._challenger, "look", lambda: go.wait(PATIENCE) and look())
+
+    async def work() -> None:
+        registry.point("champion", strong)
+        await until(lambda: version_of(quick.champion) == strong)
+
+    following(quick, work)
+    go.set()
+
+
 def test_a_broken_challenger_is_a_problem_of_its_own(registry: Registry, quick: Deployment) -> None:
     weak, strong = registry.add("weak"), registry.add("strong")
     registry.point("champion", weak)
@@ -325,6 +362,26 @@ def test_a_challenger_that_takes_other_requests_is_not_given_them(registry: Regi
     registry.point("champion", strong)  # as the champion it is welcome: requests have another form from now on
     quick.load_now()
     assert version_of(quick.champion) == strong and quick.problem is None
+
+
+def test_a_version_that_the_log_does_not_fit_is_not_followed(registry: Registry) -> None:
+    weak, strong = registry.add("weak"), registry.add("strong")
+    registry.point("champion", weak)
+    allowed = True
+
+    def check(_: Preprocessor) -> None:
+        if not allowed:
+            raise ConfigError("log.pseudonymised: name is no field of a request")
+
+    deployment = Deployment(registry.params, check)
+    deployment.load_now()
+    assert version_of(deployment.champion) == weak and deployment.error is None
+    allowed = False
+    registry.point("champion", strong)
+    deployment.load_now()
+    assert version_of(deployment.champion) == weak
+    assert "version 2 does not load: log.pseudonymised: name is no field" in str(deployment.problem)
+    assert isinstance(deployment.error, ConfigError)
 
 
 def test_a_challenger_is_not_loaded_when_none_is_wanted(registry: Registry) -> None:

@@ -1,8 +1,10 @@
 """What was answered is in the log, however the server ends; and it ends well when it is asked to."""
 
 import contextlib
+import fcntl
 import http.client
 import json
+import os
 import signal
 import threading
 import time
@@ -10,10 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import psutil
+import psycopg
 import pytest
-from running_server import HOST, JSON, PATIENCE, RunningServer, image, start, wait_until_answering
+from running_server import HOST, JSON, PATIENCE, RunningServer, image, start, wait_until_answering, write_params
 
+from closedloop.serving import events
 from conftest import MakeServer
+from registered_digits import Registry
 
 BODIES = [json.dumps({"image": image(row)}).encode() for row in range(8)]
 
@@ -109,6 +114,71 @@ def test_sigterm_answers_what_was_accepted_and_loses_nothing(make_server: MakeSe
     assert asking.statuses == {200}
     assert set(asking.ids) == server.logged_ids()
     assert [line["event"] for line in server.events("stopped")] == ["stopped"]
+
+
+def test_a_log_that_nobody_reads_keeps_no_server_from_answering_and_ending(registry: Registry) -> None:
+    registry.point("champion", registry.add("strong"))
+    write_params(registry.root)
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    server = start(registry.root, out=writing)
+    try:
+        os.close(writing)
+        wait_until_answering(server)
+        for _ in range(100):  # each has a line of two hundred bytes
+            assert server.ask("POST", "/predict", BODIES[0], JSON).status == 200
+        assert server.stop() == 0
+    finally:
+        server.process.kill()
+        os.close(reading)
+
+
+def test_lines_beyond_the_most_are_counted(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    events.flush(PATIENCE)
+    capfd.readouterr()
+    monkeypatch.setattr(events, "MOST_LINES", 5)
+    for number in range(50):
+        events.emit("info", "test", number=number)
+    events.flush(PATIENCE)
+    monkeypatch.undo()
+    events.emit("info", "test", number=50)
+    for _ in range(2):  # what was dropped is told in a line of its own
+        events.flush(PATIENCE)
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    told = [line["number"] for line in lines if line["event"] == "test"]
+    assert told[-1] == 50
+    assert len(told) + sum(line["lines"] for line in lines if line["event"] == "dropped") == 51
+
+
+@contextlib.contextmanager
+def stopped(uri: str) -> Iterator[None]:
+    """A database hangs, and lets nobody in either."""
+    with psycopg.connect(uri) as connection:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        backends = [row[0] for row in connection.execute(query)]
+    everybody = [psutil.Process(backends[0]).ppid(), *backends]
+    for pid in everybody:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_database_that_hangs_keeps_no_server_from_ending(make_server: MakeServer, postgres_uri: str) -> None:
+    server = make_server("serving.timeout_seconds=1", CLOSEDLOOP_LOG_URI=postgres_uri)
+    answer = server.ask("POST", "/predict", BODIES[0], JSON)
+    assert answer.status == 200
+    server.get("/readyz")
+    label = {"id": answer.json["id"], "label": "1"}
+    assert server.post("/feedback", label).status == 200
+    with stopped(postgres_uri):
+        assert server.ask("POST", "/predict", BODIES[0], JSON).status == 503
+        assert server.get("/readyz").status == 503
+        assert server.post("/feedback", label).status == 503
+        assert server.get("/healthz").status == 200
+        assert server.stop() == 0
 
 
 def workers_of(server: RunningServer) -> set[int]:

@@ -22,6 +22,7 @@ PNG = arrays(np.uint8, (8, 8)).map(encode_png)
 ROWS = st.lists(st.tuples(st.builds(new_id), st.sampled_from(CLASSES)), max_size=5)
 CSV = ROWS.map(lambda rows: "".join(["id,label\n", *(f"{key},{label}\n" for key, label in rows)]).encode())
 LINES = ROWS.map(lambda rows: "".join(f'{{"id": "{key}", "label": "{label}"}}\n' for key, label in rows).encode())
+LINES = LINES.filter(bool)  # as the document asks
 schemathesis.openapi.format("base64-png", PNG)
 schemathesis.openapi.media_type("text/csv", CSV)
 schemathesis.openapi.media_type("application/x-ndjson", LINES)

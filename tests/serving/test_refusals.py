@@ -93,6 +93,7 @@ def test_what_nests_deeper_than_a_parser_goes_is_refused(server: RunningServer) 
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json; a=b; charset=utf-16"},
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )
@@ -120,7 +121,7 @@ def test_a_page_that_means_this_machine_by_another_name_is_refused(server: Runni
     refused(server.get("/model", {"Host": host}), 421, "header Host", "")
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "127.0.0.1", "[::1]:8000"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "127.0.0.1", "[::1]:8000", "models.example"])
 def test_this_machine_may_be_called_by_all_its_names(server: RunningServer, host: str) -> None:
     assert server.get("/model", {"Host": host}).status == 200
 
@@ -201,10 +202,10 @@ def test_the_log_has_a_line_a_request_without_payload_or_names_of_unknown_routes
     forged = server.post("/predict", {"image": image(0)}, {"X-Request-ID": 'x"} {"event": "forged'})
     assert re.fullmatch(r"[0-9a-f]{12}-\d+", forged.headers["x-request-id"])
     server.get(f"/{SECRET}?{SECRET}")
+    lines: dict[str, dict[str, Any]] = {line["id"]: line for line in server.events("request")}
     everything = (server.root / "server.log").read_text() + (server.root / "server.err").read_text()
     assert SECRET not in everything
     assert "forged" not in everything
-    lines: dict[str, dict[str, Any]] = {line["id"]: line for line in server.events("request")}
     line = lines["a.b-c_1"]
     assert (line["method"], line["route"], line["status"], line["level"]) == ("POST", "/predict", 422, "info")
     told = lines[forged.headers["x-request-id"]]

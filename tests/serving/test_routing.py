@@ -150,3 +150,17 @@ def test_the_event_loop_goes_on_while_the_challenger_answers(writer: LogWriter) 
 
     asyncio.run(asyncio.wait_for(main(), 20))
     shadow.close(20)
+
+
+def test_shadow_answers_that_are_no_numbers_are_counted_as_failures(engine: Engine, writer: LogWriter) -> None:
+    class Overflowing:
+        def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [{"class": "1", "confidence": 1.0, "probabilities": {"1": float("nan")}} for _ in records]
+
+    shadow = Shadow(writer)
+    shadow.submit(loaded(2, Overflowing()), [new_id()], [{}])
+    shadow.close()
+    writer.close()
+    assert (shadow.failed, writer.dropped) == (1, 0)
+    with engine.connect() as connection:
+        assert connection.execute(select(SHADOWS)).all() == []

@@ -2,6 +2,9 @@
 
 import base64
 import io
+import struct
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -39,6 +42,39 @@ def png(width: int, height: int, mode: str = "L") -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def with_chunk(content: str, name: bytes, data: bytes) -> str:
+    """A PNG with another chunk behind its head."""
+    whole = base64.b64decode(content)
+    chunk = struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return base64.b64encode(whole[:33] + chunk + whole[33:]).decode()
+
+
+def test_text_in_a_png_is_not_inflated() -> None:
+    image = np.arange(6, dtype=np.uint8).reshape(3, 2)
+    bomb = encode_png(image)
+    for number in range(5):
+        bomb = with_chunk(bomb, b"zTXt", b"k%d\0\0" % number + zlib.compress(bytes(1_000_000), 9))
+    records = [{"image": bomb}]
+    PREPROCESSOR.inputs([{"image": encode_png(image)}])  # Pillow is imported
+    tracemalloc.start()
+    found = PREPROCESSOR.decode(records)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(pixels(found), image[None])
+    assert peak < 500_000
+
+
+def test_pictures_of_every_kind_with_what_belongs_to_them_are_taken() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 2, 4), np.uint8)
+    picture = Image.fromarray(noise, "RGBA")
+    expected = np.asarray(picture.convert("L"))
+    for content in (picture, picture.convert("RGB")):
+        buffer = io.BytesIO()
+        content.save(buffer, format="PNG", icc_profile=bytes(3000), dpi=(72, 72))
+        encoded = base64.b64encode(buffer.getvalue()).decode()
+        assert np.array_equal(pixels(PREPROCESSOR.decode([{"image": encoded}]))[0], expected)
+
+
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
@@ -66,6 +102,7 @@ def png(width: int, height: int, mode: str = "L") -> str:
         (base64.b64encode(b"GIF89a").decode(), "not a base64-encoded PNG"),
         (png(3, 2), "the PNG has 2 of 3"),
         (png(8000, 8000, "1"), "the PNG has 8000 of 8000"),  # 64 million pixels in 8 kB
+        (with_chunk(png(2, 3), b"prVt", bytes(100_000)), "the PNG is larger than 8,243 bytes"),
         (base64.b64encode(base64.b64decode(png(2, 3))[:-26]).decode(), "the PNG is damaged"),
     ],
 )

@@ -92,6 +92,7 @@ class Serving(Section):
     max_body_mb: Annotated[float, Field(gt=0, le=1000)] = 4
     max_batch: Positive = 256  # examples in one request
     timeout_seconds: Annotated[float, Field(gt=0)] = 10  # for the whole of one request
+    hosts: list[str] = []  # further names by which a server on a loopback address is called: by a reverse proxy's
     # the version behind the alias challenger: shadow answers for the log alone, canary answers a share of the requests
     challenger: Literal["off", "shadow", "canary"] = "off"
     canary_share: Annotated[float, Field(gt=0, lt=1)] = 0.1

@@ -18,11 +18,12 @@ from closedloop.drill.report import Phase, Report, accuracy
 from closedloop.errors import ClosedLoopError, DataError
 from closedloop.files import read_json, write_json
 from closedloop.paths import Paths
+from closedloop.prediction_log.clock import SECOND
+from closedloop.prediction_log.reading import SETTLED
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
 
 BATCH = 50  # examples in a request
-SETTLED = 1.5  # seconds after which a prediction belongs to a window for good
 DRIFT = 3  # the exit code of a check that has found drift
 WORSE = "trainer.max_epochs=1"  # a model that has learnt next to nothing
 
@@ -172,7 +173,7 @@ class _Drill:
 
     def _check(self, phase: Phase, paths: Paths, expected: str) -> None:
         """Let the monitor judge what has been logged since the last check."""
-        time.sleep(SETTLED)
+        time.sleep(SETTLED / SECOND + 0.5)
         self.project.run("monitor", "traffic=log", f"traffic.window={self.params.drill.window}", allowed=(0, DRIFT))
         judged = read_json(paths.report("drift.json"))
         phase.verdict, phase.window = judged["verdict"], judged["window"]

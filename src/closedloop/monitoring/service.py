@@ -14,6 +14,8 @@ from scipy.stats import beta
 from closedloop.config import Monitor
 
 TIME, LATENCY = "time", "latency_ms"  # columns of a window of the log, on which drift is not judged
+# what whoever reaches the server can cause without being allowed to ask anything: no share counts it
+STRANGERS = (401, 403, 404, 405, 421)
 TAIL = 0.05  # share of answers that may take longer than monitor.max_latency_ms
 
 
@@ -29,8 +31,11 @@ def share_at_least(events: int, trials: int, confidence: float) -> float:
 def judge_service(latency_ms: ArrayLike, requests: Mapping[int, int], config: Monitor) -> dict[str, Any]:
     """Latency of the answers (N,) and shares of errors and refusals among `requests` (count by HTTP status).
 
+    Requests of strangers count in neither: without a key nobody can raise an alarm, or hide one.
+
     Ready for JSON; a part is None where nothing was counted.
     """
+    requests = {status: count for status, count in requests.items() if status not in STRANGERS}
     return {
         "latency": judge_latency(latency_ms, config),
         "errors": _judge_share(requests, 500, config.max_error_share, config.confidence),

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from closedloop.errors import DataError
 from closedloop.prediction_log.clock import now
 from closedloop.prediction_log.ids import is_id
-from closedloop.prediction_log.schema import LABELS, PREDICTIONS
+from closedloop.prediction_log.schema import KNOWN, LABELS, PREDICTIONS, QUARANTINED
 from closedloop.prediction_log.store import in_turns, translated, writing
 
 CHUNK = 1000  # labels of one transaction: the server writes between them
@@ -69,6 +69,7 @@ def _store(connection: Connection, task: str, labels: dict[str, str], outcome: L
     if changed:
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         statement = insert(LABELS)
+        unlearnt = or_(LABELS.c.partition == QUARANTINED, LABELS.c.partition == KNOWN)
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[LABELS.c.prediction_id],
@@ -76,6 +77,8 @@ def _store(connection: Connection, task: str, labels: dict[str, str], outcome: L
                     "label": statement.excluded.label,
                     "time": statement.excluded.time,
                     "revisions": LABELS.c.revisions + 1,
+                    # what was not learnt from is looked at anew; a partition keeps what it was made of
+                    "partition": case((unlearnt, None), else_=LABELS.c.partition),
                 },
                 where=LABELS.c.label != statement.excluded.label,
             ),
@@ -140,11 +143,19 @@ def _csv_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
         raise DataError(f"{path}, row {reader.line_num}: not CSV ({error}); nothing was stored") from None
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("it names a key twice")
+    return content
+
+
 def _json_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
+    number = 0
     for number, line in enumerate(file, 1):
         where = f"{path}, row {number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_unique)
         except ValueError as error:
             raise DataError(f"{where}: not JSON ({error}); nothing was stored") from None
         except RecursionError:
@@ -155,3 +166,5 @@ def _json_rows(path: Path, file: Any) -> Iterator[tuple[str, str, str]]:
             if not isinstance(row[column], str):
                 raise DataError(f"{where}, column {column}: expected text; nothing was stored")
         yield where, row["id"], row["label"]
+    if not number:
+        raise DataError(f'{path}: it is empty; expected rows of {{"id": …, "label": …}}')

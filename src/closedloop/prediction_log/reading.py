@@ -11,10 +11,11 @@ from closedloop.config import Traffic
 from closedloop.prediction_log import checks
 from closedloop.prediction_log.clock import HOUR, MINUTE, SECOND, to_text
 from closedloop.prediction_log.schema import LABELS, PREDICTIONS, REQUESTS
-from closedloop.prediction_log.store import translated
+from closedloop.prediction_log.store import BUSY_SECONDS, translated
 
 BATCH = 5000  # rows in memory as Python objects
-SETTLED = SECOND  # after this long, what was answered before is committed
+# after this long, what was stamped before is committed: a writer waits so long for another one, and has failed then
+SETTLED = int((BUSY_SECONDS + 1) * SECOND)
 
 TYPES = {
     "id": pa.string(),
@@ -59,7 +60,7 @@ def labelled(engine: Engine, task: str, unused_only: bool = True) -> pa.Table:
 
     Raises LogError.
     """
-    statement = _joined(LABELLED, outer=False).where(PREDICTIONS.c.task == task)
+    statement = _joined(LABELLED, outer=False).where(LABELS.c.task == task)  # few predictions have a label
     if unused_only:
         statement = statement.where(LABELS.c.partition.is_(None))
     return pa.Table.from_batches(_stream(engine, statement, LABELLED), _schema(LABELLED))
@@ -88,7 +89,7 @@ def next_bounds(engine: Engine, task: str, traffic: Traffic, now: int) -> tuple[
 
     It begins where the last check ended, or with the first prediction, and takes all since then: as soon as there are
     traffic.window predictions, or with traffic.hours as many whole spans of so many hours as have passed. What is
-    younger than a second waits: its neighbours may still be on their way into the log.
+    younger than SETTLED waits: its neighbours may still be on their way into the log.
     """
     start = checks.last_end(engine, task)
     if start is None:

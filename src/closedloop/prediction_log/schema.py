@@ -9,6 +9,8 @@ METADATA = MetaData()
 
 CHAMPION, CANARY = "champion", "canary"  # roles: who answered; a shadow's answers have a table of their own
 
+QUARANTINED, KNOWN = "quarantined", "known"  # in the place of a label's partition: not believed; in the data already
+
 PREDICTIONS = Table(
     "predictions",
     METADATA,
@@ -34,7 +36,7 @@ LABELS = Table(
     Column("label", String(255), nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("revisions", Integer, nullable=False, default=0),  # how often another label replaced an earlier one
-    Column("partition", String(64)),  # sha256 of the partition that it went into, or "quarantined"; NULL: not yet used
+    Column("partition", String(64)),  # of the partition that has it, or a word from above; NULL: not yet used
 )
 Index("labels_by_time", LABELS.c.task, LABELS.c.time)
 

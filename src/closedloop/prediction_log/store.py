@@ -149,6 +149,13 @@ def _is_of_database(error: Exception) -> bool:
     return drivers or isinstance(error, SQLAlchemyError | sqlite3.Error | OSError)
 
 
+def blames_data(error: BaseException | None) -> bool:
+    """Whether it was a value that the database or its driver refused; whoever else writes has nothing to do with it."""
+    if isinstance(error, ValueError | TypeError | OverflowError | sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return True
+    return any(kind.__name__ in ("DataError", "IntegrityError") for kind in type(error).__mro__)
+
+
 def _reason(error: Exception) -> str:
     """The driver's own first line, without the statement and its parameters."""
     original = getattr(error, "orig", None) or error
@@ -167,6 +174,7 @@ def _advice(error: Exception, shown: str) -> str:
 
 ADVICE = (
     (("locked",), "another program holds it locked: close what has it open (a database browser?) and run again"),
+    (("statement timeout",), "somebody holds a lock on it, or it is overloaded: see pg_stat_activity, and run again"),
     (("readonly", "read-only", "permission denied"), "it is read-only: make the file and its folder writable"),
     (("disk is full", "no space left"), "the disk is full: free some space, or lower log.keep_days and prune"),
     (

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Engine, Select, or_, select
 
-from closedloop.prediction_log.schema import CANARY, CHAMPION, LABELS, PREDICTIONS, SHADOWS
+from closedloop.prediction_log.schema import CANARY, CHAMPION, LABELS, PREDICTIONS, QUARANTINED, SHADOWS
 from closedloop.prediction_log.store import translated
 
-QUARANTINED = "quarantined"  # in the place of a label's partition: it is not to be believed
 LATEST = 20_000  # labelled answers of the challenger: more would hardly narrow an interval
 PER_CANARY = 20  # so many of the champion's at most for each of a canary's, as they would say nothing more
 
@@ -54,21 +53,21 @@ def canaried(engine: Engine, task: str, challenger: int, champion: int) -> Trial
     if not theirs:
         return Trial(_answered([], 2), _answered([], 2))
     newest, oldest = theirs[0][0], theirs[-1][0]  # ids sort by time
-    meanwhile = PREDICTIONS.c.id.between(oldest, newest)
+    meanwhile = LABELS.c.prediction_id.between(oldest, newest)
     limit = len(theirs) * PER_CANARY
     ours = _rows(engine, _labelled(task, champion, CHAMPION, columns).where(meanwhile).limit(limit))
     return Trial(_answered(theirs, 2), _answered(ours, 2))
 
 
 def _labelled(task: str, version: int, role: str, columns: tuple[Any, ...]) -> Select[Any]:
-    """The latest first."""
+    """The latest first; found by their labels, which are few, and have the task of their predictions."""
     return (
         select(*columns)
-        .select_from(PREDICTIONS)
-        .join(LABELS, LABELS.c.prediction_id == PREDICTIONS.c.id)
-        .where(PREDICTIONS.c.task == task, PREDICTIONS.c.version == version, PREDICTIONS.c.role == role)
+        .select_from(LABELS)
+        .join(PREDICTIONS, LABELS.c.prediction_id == PREDICTIONS.c.id)
+        .where(LABELS.c.task == task, PREDICTIONS.c.version == version, PREDICTIONS.c.role == role)
         .where(or_(LABELS.c.partition.is_(None), LABELS.c.partition != QUARANTINED))
-        .order_by(PREDICTIONS.c.id.desc())
+        .order_by(LABELS.c.prediction_id.desc())
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import queue
 import socket
@@ -9,19 +10,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine
 
 from closedloop.errors import LogError
 from closedloop.prediction_log.clock import MINUTE, now
-from closedloop.prediction_log.insertion import GROUP, Inserter, Row
+from closedloop.prediction_log.insertion import GROUP, Committer, Row
 from closedloop.prediction_log.schema import PREDICTIONS, REQUESTS, SHADOWS
-from closedloop.prediction_log.store import translated
 
-SHADOWS_WAITING = 10_000
+LOG = logging.getLogger(__name__)
+ANSWERS_WAITING, SHADOWS_WAITING = 20_000, 10_000
+STUCK_SECONDS = 10.0  # of one write: then the log is taken to hang, and nobody waits for it any more
 FLUSH_SECONDS = 2.0  # between writings of the request counts
+WHEN_WRITTEN = 0  # in the place of an answer's time
 CLOSED = "the prediction log is closed: the server is stopping"
 
 
@@ -29,7 +33,7 @@ class Answer(NamedTuple):
     """One prediction as it was given; the order of the fields is that of the table's columns."""
 
     id: str
-    time: int
+    time: int  # microseconds since 1970, or WHEN_WRITTEN: then a log that is slow puts it into no window of the past
     task: str
     version: int
     role: str
@@ -69,15 +73,16 @@ class LogWriter:
 
     def __init__(self, engine: Engine) -> None:
         self.dropped = 0  # shadow answers that were not written
-        self._engine = engine
+        self._shadows_failed = 0
         self._uri = str(engine.url)  # without the password
         self._queue: queue.SimpleQueue[_Batch | ShadowAnswer | None] = queue.SimpleQueue()
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
         self._places = threading.Semaphore(SHADOWS_WAITING)
         self._counts: Counter[tuple[str, int, int]] = Counter()
-        self._lock = threading.Lock()  # of the counts
+        self._waiting = 0  # answers
+        self._lock = threading.Lock()  # of the counts and of what waits
         self._worker = f"{socket.gethostname()}:{os.getpid()}"[-64:]
-        self._inserter: Inserter | None = None
+        self._committer = Committer(engine)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -92,8 +97,11 @@ class LogWriter:
 
         Raises LogError when they cannot be: then they must not be given.
         """
-        if self._closed:
-            raise LogError(CLOSED)
+        trouble = self.trouble
+        if trouble:
+            raise LogError(trouble)
+        with self._lock:
+            self._waiting += len(answers)
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         if loop not in self._gathered:
@@ -102,6 +110,17 @@ class LogWriter:
             loop.call_soon(self._hand_over, loop)
         self._gathered[loop].append(_Write(answers, done))
         await done
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing more is taken to be written; empty while it is."""
+        if self._closed:
+            return CLOSED
+        if (seconds := self._committer.busy_seconds) > STUCK_SECONDS:
+            return f"the prediction log {self._uri} has not answered for {seconds:.0f} s"
+        if self._waiting >= ANSWERS_WAITING:
+            return f"{self._waiting:,} predictions wait for the prediction log {self._uri}: it is too slow for them"
+        return ""
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop in self._gathered:
@@ -137,25 +156,39 @@ class LogWriter:
             except queue.Empty:
                 return
             if isinstance(item, _Batch):
-                _settle(item, CLOSED)
+                _settle(item, [CLOSED] * len(item.writes))
 
     def _run(self) -> None:
         flushed, stopping = time.monotonic(), False
         while not stopping:
             batches, shadows, stopping = self._take(flushed + FLUSH_SECONDS - time.monotonic())
             if batches:
-                writes = [write for batch in batches for write in batch.writes]
-                error = self._insert(PREDICTIONS, [_answer_row(answer) for write in writes for answer in write.answers])
-                for batch in batches:
-                    _settle(batch, error)
+                self._write_answers(batches)
             if shadows:
-                if self._insert(SHADOWS, [_shadow_row(shadow) for shadow in shadows]):
-                    self.dropped += len(shadows)
-                self._places.release(len(shadows))
+                self._write_shadows(shadows)
             if stopping or time.monotonic() - flushed >= FLUSH_SECONDS:
                 flushed = time.monotonic()
                 self._flush_counts()
-        self._disconnect()
+        self._committer.close()
+
+    def _write_answers(self, batches: list[_Batch]) -> None:
+        writes = [write for batch in batches for write in batch.writes]
+        # whoever has given up waiting was told that nothing is logged
+        groups = [partial(_answer_rows, () if write.done.cancelled() else write.answers) for write in writes]
+        failures = iter(self._committer.commit(PREDICTIONS, groups))
+        with self._lock:
+            self._waiting -= sum(len(write.answers) for write in writes)
+        for batch in batches:
+            _settle(batch, [next(failures) for _ in batch.writes])
+
+    def _write_shadows(self, shadows: list[ShadowAnswer]) -> None:
+        outcomes = self._committer.commit(SHADOWS, [partial(_shadow_rows, shadow) for shadow in shadows])
+        failures = [reason for reason in outcomes if reason]
+        if failures and not self._shadows_failed:  # the others are counted: a line for each would flood the log
+            LOG.warning("shadow answers are not logged: %s", failures[0])
+        self._shadows_failed += len(failures)
+        self.dropped += len(failures)
+        self._places.release(len(shadows))
 
     def _take(self, timeout: float) -> tuple[list[_Batch], list[ShadowAnswer], bool]:
         """Wait for the first thing to do; take what else waits, up to a group; and whether to stop behind it."""
@@ -180,50 +213,30 @@ class LogWriter:
         if not counts:
             return
         rows = [(task, minute, self._worker, status, n) for (task, minute, status), n in counts.items()]
-        if self._insert(REQUESTS, rows):
+        if self._committer.commit(REQUESTS, [lambda: rows]) != [None]:
             with self._lock:
                 self._counts.update(counts)  # next time
 
-    def _insert(self, table: Table, rows: list[Row]) -> str | None:
-        """Commit the rows; the error in words when that fails. A connection that was lost is made anew once."""
-        failure = ""
-        for _ in range(2):
-            try:
-                with translated(self._uri):
-                    self._inserter = self._inserter or Inserter(self._engine)
-                    self._inserter.insert(table, rows)
-                return None
-            except LogError as error:
-                failure = str(error)
-            except Exception as error:  # whatever it is, those who wait must hear of it
-                failure = f"the prediction log {self._uri} failed ({type(error).__name__})"
-            if self._inserter is None or not self._inserter.is_lost:
-                break
-            self._disconnect()
-        return failure
 
-    def _disconnect(self) -> None:
-        if self._inserter is not None:
-            self._inserter.close()
-            self._inserter = None
+def _answer_rows(answers: Sequence[Answer]) -> list[Row]:
+    moment = now()
+    return [
+        (one[0], one[1] or moment, *one[2:8], orjson.dumps(one.probabilities).decode(), *one[9:]) for one in answers
+    ]
 
 
-def _answer_row(answer: Answer) -> Row:
-    return (*answer[:8], orjson.dumps(answer.probabilities).decode(), *answer[9:])
+def _shadow_rows(answer: ShadowAnswer) -> list[Row]:
+    return [(*answer[:4], orjson.dumps(answer.probabilities).decode(), answer.latency_ms)]
 
 
-def _shadow_row(answer: ShadowAnswer) -> Row:
-    return (*answer[:4], orjson.dumps(answer.probabilities).decode(), answer.latency_ms)
-
-
-def _settle(batch: _Batch, error: str | None) -> None:
+def _settle(batch: _Batch, errors: list[str | None]) -> None:
     """Wake those who wait, with one call into their loop."""
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-        batch.loop.call_soon_threadsafe(_resolve, [write.done for write in batch.writes], error)
+        batch.loop.call_soon_threadsafe(_resolve, batch.writes, errors)
 
 
-def _resolve(futures: list[asyncio.Future[None]], error: str | None) -> None:
-    for future in futures:
+def _resolve(writes: list[_Write], errors: list[str | None]) -> None:
+    for (_, future), error in zip(writes, errors, strict=True):
         if future.done():  # cancelled: its request ran out of time
             continue
         if error is None:

@@ -25,13 +25,27 @@ from closedloop.registry.store import project_root, sqlite_file, tracking_uri
 from closedloop.sources.transport import public
 
 SECONDS = 5  # that a store may take to answer
-ALIAS = "SELECT version FROM registered_model_aliases WHERE name = :name AND alias = :alias"
+ALIAS = """
+SELECT a.version, COALESCE(NULLIF(v.storage_location, ''), v.source), t.value FROM registered_model_aliases a
+LEFT JOIN model_versions v ON v.name = a.name AND v.version = a.version
+LEFT JOIN model_version_tags t ON t.name = a.name AND t.version = a.version AND t.key = 'digest'
+WHERE a.name = :name AND a.alias = :alias
+"""
 VERSION = """
 SELECT COALESCE(NULLIF(v.storage_location, ''), v.source), t.value FROM model_versions v
 LEFT JOIN model_version_tags t ON t.name = v.name AND t.version = v.version AND t.key = 'digest'
 WHERE v.name = :name AND v.version = :version AND v.current_stage != 'Deleted_Internal'
 """
 NONE_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's two words for an alias that is not set
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an alias leads to: a version, and which model that is, as another store has another one of that number."""
+
+    version: int
+    location: str | None
+    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -52,12 +66,24 @@ def alias_version(params: Params, alias: str) -> int | None:
 
     Raises RegistryError when the store does not answer.
     """
+    target = alias_target(params, alias)
+    return target.version if target else None
+
+
+def alias_target(params: Params, alias: str) -> Target | None:
+    """What an alias of the task's model leads to, or None.
+
+    Raises RegistryError when the store does not answer.
+    """
     uri, name = tracking_uri(params), params.task.name
-    if _is_http(uri):
-        answer = _ask(uri, "registered-models/alias", name=name, alias=alias)
-        return int(answer["model_version"]["version"]) if answer else None
-    row = _row(uri, ALIAS, name=name, alias=alias)
-    return int(row[0]) if row else None
+    if not _is_http(uri):
+        row = _row(uri, ALIAS, name=name, alias=alias)
+        return Target(int(row[0]), row[1], row[2]) if row else None
+    answer = _ask(uri, "registered-models/alias", name=name, alias=alias)
+    if not answer:
+        return None
+    found = answer["model_version"]
+    return Target(int(found["version"]), found.get("source"), _tags(found).get("digest"))
 
 
 def stored_version(params: Params, version: int) -> Stored | None:
@@ -73,8 +99,7 @@ def stored_version(params: Params, version: int) -> Stored | None:
     place = _ask(uri, "model-versions/get-download-uri", name=name, version=version)
     if not found or not place:
         return None
-    tags = {tag["key"]: tag.get("value", "") for tag in found["model_version"].get("tags", [])}
-    return Stored(place["artifact_uri"], tags.get("digest"))
+    return Stored(place["artifact_uri"], _tags(found["model_version"]).get("digest"))
 
 
 def version_folder(params: Params, version: int) -> Path:
@@ -119,6 +144,10 @@ def model_files(folder: Path) -> tuple[Path, Path]:
 def model_digest(onnx: Path, preprocessor: Path) -> str:
     """What identifies a model: SHA-256 over its weights and its fitted transform."""
     return hashlib.sha256((sha256(onnx) + sha256_tree(preprocessor)).encode()).hexdigest()
+
+
+def _tags(version: dict[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])}
 
 
 def _is_http(uri: str) -> bool:

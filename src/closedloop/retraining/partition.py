@@ -21,12 +21,11 @@ from closedloop.files import read_json, write_bytes, write_json
 from closedloop.paths import Paths
 from closedloop.prediction_log.clock import to_text
 from closedloop.prediction_log.reading import labelled as read_labelled
-from closedloop.prediction_log.schema import LABELS
+from closedloop.prediction_log.schema import KNOWN, LABELS, QUARANTINED
 from closedloop.prediction_log.store import in_turns, translated, writing
 from closedloop.retraining.screening import Screened, contradicted, screen
 from closedloop.tasks import get_task
 
-QUARANTINED, KNOWN = "quarantined", "known"  # in place of a partition's checksum, in the log
 CHUNK = 1000  # labels of one transaction: the server writes between them
 
 
@@ -181,7 +180,8 @@ def _refuse_poisoned(counts: dict[str, Any], params: Params) -> None:
             f"{counts['used']:,} of {counts['labels']:,} new labels add something to learn from, at least "
             f"{limits.min_labels:,} are needed (retraining.min_labels): {counts['known']:,} are of content that the "
             f"data hold already, {counts['duplicates']:,} are copies, {counts['without_input']:,} came without their "
-            f"input (log.inputs), {bad:,} are quarantined{f' ({reasons})' if reasons else ''}. Wait for more labels"
+            f"input (log.inputs, log.pseudonymised), {bad:,} are quarantined{f' ({reasons})' if reasons else ''}. "
+            "Wait for more labels"
         )
 
 

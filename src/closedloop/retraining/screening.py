@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, labels
+from closedloop.prediction_log.pseudonyms import has_pseudonyms
 from closedloop.tasks.base import BadRecord, Preprocessor, Task
 
 MOST_REVISIONS = 2  # of a label; whoever changes their mind more often does not know
@@ -31,7 +32,7 @@ class Screened:
     copies: list[str]  # ids with the content and the label of one of the examples
     known: list[str]  # ids with content and label that stand in the data already
     quarantined: dict[str, str]  # id -> reason
-    without_input: list[str]  # ids whose request was not kept
+    without_input: list[str]  # ids whose request was not kept, or not all of it
 
 
 def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task: Task, params: Params) -> Screened:
@@ -42,7 +43,7 @@ def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task:
     quarantined: dict[str, str] = {}
     without_input, candidates = [], []
     for row in labelled.select(["id", "request", "label", "revisions"]).to_pylist():
-        if row["request"] is None:
+        if row["request"] is None or has_pseudonyms(row["request"]):
             without_input.append(row["id"])
         elif row["revisions"] > MOST_REVISIONS:
             quarantined[row["id"]] = OFTEN_REVISED

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import FastAPI
@@ -60,6 +61,8 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         champion = deployment.champion
         events.emit("info", "started", version=champion.version if champion else None, problem=deployment.problem)
+        gc.collect()
+        gc.freeze()  # what has been loaded stays: to look through all of it again would halt the server for 0.1 s
         tasks = [asyncio.create_task(deployment.follow()), asyncio.create_task(status.watch())]
         yield
         for task in tasks:

@@ -1,25 +1,24 @@
 """The model versions that a server answers with, following their aliases in the registry."""
 
 import asyncio
-import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from closedloop.config import Params
 from closedloop.errors import ClosedLoopError, DataError
 from closedloop.registry.store import CHALLENGER, CHAMPION
-from closedloop.registry.watch import alias_version, model_files, version_folder
+from closedloop.registry.watch import Target, alias_target, model_files, version_folder
 from closedloop.serving.predictor import Predictor
+from closedloop.serving.threads import Threads
+from closedloop.tasks.base import Preprocessor
 
 LOG = logging.getLogger(__name__)
 THREADS = 1  # of ONNX Runtime: idle threads of its own would spin on the cores that other requests need
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between tries to load a version that does not load; doubled each time
+Check = Callable[[Preprocessor], None]
 TOLERANCE = 1e-3  # of the sum of a row of probabilities
 
 
@@ -36,13 +35,14 @@ class Deployment:
     """Champion and challenger as they are served.
 
     `problem` and `challenger_problem` say why the registry could not be followed, for as long as it cannot. Reading is
-    safe from any thread; only one may look.
+    safe from any thread; only one at a time may look at an alias.
     """
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, check: Check = lambda _: None) -> None:
+        """`check` raises for a version that must not answer."""
         self._params = params
-        self._champion = Follower(params, CHAMPION, lasting=True)
-        self._challenger = Follower(params, CHALLENGER, lasting=False)
+        self._champion = Follower(params, CHAMPION, check, lasting=True)
+        self._challenger = Follower(params, CHALLENGER, check, lasting=False)
         self._pair: Pair | None = None
 
     @property
@@ -60,21 +60,39 @@ class Deployment:
         return self._champion.problem
 
     @property
+    def error(self) -> Exception | None:
+        """What kept the champion from being loaded."""
+        return self._champion.error
+
+    @property
     def challenger_problem(self) -> str | None:
         return self._challenger.problem or (self._pair.flaw if self._pair else None)
 
     def load_now(self) -> None:
         """Look at the aliases once and load what they name; never raises, see `problem`."""
-        self._champion.look()
-        if self._params.serving.challenger != "off":
-            self._challenger.look()
-            self._pair = paired(self._challenger.loaded, self._champion.loaded, self._pair)
+        for look in self._looks():
+            look()
 
     async def follow(self) -> None:
-        """Look at the aliases every serving.poll_seconds until cancelled; the event loop never waits for the store."""
+        """Look at the aliases every serving.poll_seconds until cancelled; the event loop never waits for the store.
+
+        Each by itself: a challenger that does not come must not keep the champion from being rolled back.
+        """
+        await asyncio.gather(*[self._repeat(look) for look in self._looks()])
+
+    async def _repeat(self, look: Callable[[], None]) -> None:
+        thread = Threads("follow", 1)
         while True:
             await asyncio.sleep(self._params.serving.poll_seconds)
-            await _in_daemon_thread(self.load_now)
+            await thread.run(look)
+
+    def _looks(self) -> list[Callable[[], None]]:
+        tried = self._params.serving.challenger != "off"
+        return [self._champion.look, self._look_at_challenger] if tried else [self._champion.look]
+
+    def _look_at_challenger(self) -> None:
+        self._challenger.look()
+        self._pair = paired(self._challenger.loaded, self._champion.loaded, self._pair)
 
     def status(self) -> dict[str, Any]:
         """What is served and what is wrong with following, as JSON."""
@@ -112,9 +130,9 @@ def paired(challenger: Loaded | None, champion: Loaded | None, known: Pair | Non
 
 @dataclass(frozen=True)
 class Failure:
-    """A version that did not load, and when to try again."""
+    """What did not load, and when to try again."""
 
-    version: int
+    target: Target
     reason: str
     pause: float  # seconds
     due: float  # of the monotonic clock
@@ -123,17 +141,19 @@ class Failure:
 class Follower:
     """Loads the version behind one alias; while that fails, the one loaded before stays."""
 
-    def __init__(self, params: Params, alias: str, *, lasting: bool) -> None:
+    def __init__(self, params: Params, alias: str, check: Check, *, lasting: bool) -> None:
         """`lasting`: whether the version stays when its alias is deleted."""
-        self._params, self._alias, self._lasting = params, alias, lasting
+        self._params, self._alias, self._check, self._lasting = params, alias, check, lasting
         self._failure: Failure | None = None
+        self._followed: Target | None = None  # what is loaded
         self.loaded: Loaded | None = None
         self.problem: str | None = None
+        self.error: Exception | None = None  # of the last try to load
 
     def look(self) -> None:
         """Ask the registry and load what it names; never raises, see `problem`."""
         try:
-            problem = self._move_to(alias_version(self._params, self._alias))
+            problem = self._move_to(alias_target(self._params, self._alias))
         except Exception as error:  # whatever it is, the version that is loaded goes on answering
             problem = _words(error)
         if problem and self.loaded:
@@ -142,28 +162,31 @@ class Follower:
             LOG.log(logging.WARNING if problem else logging.INFO, "%s: %s", self._alias, problem or "followed again")
         self.problem = problem
 
-    def _move_to(self, version: int | None) -> str | None:
-        """Load a version unless it is loaded or has failed just now; return what is wrong."""
-        if version is None:
+    def _move_to(self, target: Target | None) -> str | None:
+        """Load what an alias leads to unless it is loaded or has failed just now; return what is wrong."""
+        if target is None:
             if self._lasting:
                 return f"{self._params.task.name} has no {self._alias}: `make run` or `make promote` sets one"
-            self.loaded = None
+            self.loaded = self._followed = None
             return None
-        if self.loaded and self.loaded.version == version:
+        if target == self._followed:
             self._failure = None
             return None
-        failed = self._failure if self._failure and self._failure.version == version else None
+        failed = self._failure if self._failure and self._failure.target == target else None
         if failed and time.monotonic() < failed.due:
             return failed.reason
         try:
-            self.loaded = load(self._params, version)
+            loaded = load(self._params, target.version)
+            self._check(loaded.predictor.preprocessor)
         except Exception as error:  # onnxruntime alone raises a dozen kinds for broken files
+            self.error = error
             pause = min(failed.pause * 2, LONGEST_PAUSE) if failed else FIRST_PAUSE
-            reason = f"version {version} does not load: {_words(error)}"
-            self._failure = Failure(version, reason, pause, time.monotonic() + pause)
+            reason = f"version {target.version} does not load: {_words(error)}"
+            self._failure = Failure(target, reason, pause, time.monotonic() + pause)
             return self._failure.reason
-        self._failure = None
-        LOG.info("%s: version %d answers from now on", self._alias, version)
+        self._failure, self.error = None, None
+        self.loaded, self._followed = loaded, target
+        LOG.info("%s: version %d answers from now on", self._alias, target.version)
         return None
 
 
@@ -180,23 +203,17 @@ def load(params: Params, version: int) -> Loaded:
 def try_out(predictor: Predictor, request: dict[str, Any]) -> None:
     """Raises DataError unless the answers to a request, sent twice, are probabilities of the model's classes."""
     found, shape = predictor.predict([request, request]), (2, len(predictor.classes))
-    if found.shape != shape or not (found >= 0).all() or not (np.abs(found.sum(axis=1) - 1) <= TOLERANCE).all():
-        raise DataError(f"what it answers are not probabilities of its {len(predictor.classes)} classes")
+    if found.shape != shape:
+        raise DataError(f"it answers with an array of {found.shape} where its classes ask for {shape}")
+    check_rows(found.tolist())
 
 
-async def _in_daemon_thread(work: Callable[[], None]) -> None:
-    """Run blocking work that must not keep the process from ending, as the threads of an executor would."""
-    loop, finished = asyncio.get_running_loop(), asyncio.Event()
-
-    def run() -> None:
-        try:
-            work()
-        finally:
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(finished.set)
-
-    threading.Thread(target=run, name="follow", daemon=True).start()
-    await finished.wait()
+def check_rows(rows: list[list[float]]) -> None:
+    """Raises DataError unless each row holds probabilities: a model that has been tried out may still overflow on some
+    request. In plain Python, which for a few short rows is faster than NumPy."""
+    for row in rows:
+        if not (abs(sum(row) - 1) <= TOLERANCE and min(row) >= 0):  # with NaN no comparison holds
+            raise DataError("what it answers are not probabilities")
 
 
 def _words(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """The page /docs: Swagger UI from an installed package; nothing is loaded from elsewhere."""
 
+from functools import cache
 from importlib.resources import files
 
 from starlette.requests import Request
@@ -39,16 +40,20 @@ START = """SwaggerUIBundle({
 BUNDLED = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 
 
-def page(_request: Request) -> Response:
+async def page(_request: Request) -> Response:
     return Response(PAGE, media_type="text/html", headers={"Content-Security-Policy": POLICY})
 
 
-def asset(request: Request) -> Response:
+async def asset(request: Request) -> Response:
     """A file of the page; raises Refusal for any other name."""
     name = request.path_params["name"]
     if name == "start.js":
         return Response(START, media_type="text/javascript")
     if name not in BUNDLED:
         raise Refusal(404, "no such page; /docs lists what there is")
-    content = (files("openapi_ui_bundles.swagger_ui") / "vendor" / name).read_bytes()
-    return Response(content, media_type=BUNDLED[name])
+    return Response(_content(name), media_type=BUNDLED[name])
+
+
+@cache  # the same bytes for all who ask: what waits for slow readers then takes memory once
+def _content(name: str) -> bytes:
+    return (files("openapi_ui_bundles.swagger_ui") / "vendor" / name).read_bytes()

@@ -1,6 +1,5 @@
 """The route /feedback: true labels by prediction id, at once or weeks later."""
 
-import asyncio
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +15,15 @@ from closedloop.prediction_log.ids import is_id
 from closedloop.prediction_log.labels import LabelOutcome, add_labels, load_file
 from closedloop.serving import events
 from closedloop.serving.auth import FEEDBACK, Keys
-from closedloop.serving.bodies import JSON, content_type, parse_object, refuse_repeated_keys
+from closedloop.serving.bodies import JSON, content_type, parse_object, read_beside, refuse_repeated_keys
 from closedloop.serving.deployment import Deployment
 from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
 from closedloop.serving.refusal import Refusal, busy
+from closedloop.serving.threads import Threads
 
 LABELS = "labels"
+THREADS = 4  # that store labels: each may wait for the log
 FILES = {"text/csv": ".csv", "application/x-ndjson": ".jsonl"}
 NAMED = 100  # positions in an answer; of more their number
 OUTSIDE = "not one of the classes {}; nothing was stored"
@@ -35,6 +36,7 @@ class Feedback:
     def __init__(self, params: Params, deployment: Deployment, engine: Engine, keys: Keys, metrics: Metrics) -> None:
         self._params, self._deployment, self._engine = params, deployment, engine
         self._keys, self._metrics = keys, metrics
+        self._threads = Threads("feedback", THREADS)
 
     async def feedback(self, request: Request) -> Response:
         """Store one label, a list, or a file of them; what became of them is told in numbers and positions.
@@ -46,16 +48,23 @@ class Feedback:
         body = await request.body()
         engine, task, classes = self._engine, self._params.task.name, self._classes
         if kind in FILES:
-            outcome = await _in_thread(lambda: _load(engine, task, body, FILES[kind], classes))
+            outcome = await self._stored(lambda: _load(engine, task, body, FILES[kind], classes))
             return self._told(request, outcome)
-        pairs, many = read_labels(body)
-        outcome = await _in_thread(lambda: add_labels(engine, task, pairs, classes))
+        pairs, many = await read_beside(self._threads, body, read_labels)
+        outcome = await self._stored(lambda: add_labels(engine, task, pairs, classes))
         if outcome.invalid:
             raise Refusal(422, OUTSIDE.format(", ".join(classes)), _named("label", outcome.invalid[0], many),
                           positions=outcome.invalid[:NAMED], count=len(outcome.invalid))  # fmt: skip
         if outcome.unknown and not many:
             raise Refusal(404, "no prediction has this id", "id")
         return self._told(request, outcome)
+
+    async def _stored(self, work: Callable[[], LabelOutcome]) -> LabelOutcome:
+        try:
+            return await self._threads.run(work)
+        except LogError as error:
+            events.emit("error", "log", message=str(error))
+            raise busy("the labels could not be stored; they can be sent again as they are", 5) from None
 
     @property
     def _classes(self) -> list[str]:
@@ -113,11 +122,3 @@ def _load(engine: Engine, task: str, body: bytes, suffix: str, classes: list[str
             raise Refusal(422, str(error).replace(str(path), "body"), "body") from None
         except RecursionError:
             raise Refusal(422, "a row nests too deeply", "body") from None
-
-
-async def _in_thread(work: Callable[[], LabelOutcome]) -> LabelOutcome:
-    try:
-        return await asyncio.to_thread(work)
-    except LogError as error:
-        events.emit("error", "log", message=str(error))
-        raise busy("the labels could not be stored; they can be sent again as they are", 5) from None

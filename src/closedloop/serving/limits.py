@@ -107,7 +107,7 @@ class Boundary:
                 self.metrics.error("unavailable")
             return refusal.response()
         except TimeoutError:
-            return self._too_late(body.complete)
+            return self._too_late(body.complete or not _has_body(head))
         except ClientDisconnect:
             trace.status = trace.status or GONE
         except Exception as error:
@@ -125,7 +125,9 @@ class Boundary:
     def _check(self, head: Head) -> None:
         if self.hosts is not None and _called(head.get(b"host", b"")) not in self.hosts:
             # a page of another site may have made its name mean this machine (DNS rebinding)
-            raise Refusal(421, "this server is called by its own name or address", "header Host")
+            raise Refusal(
+                421, "this server is called by its own name or address, or by one of serving.hosts", "header Host"
+            )
         if self.active > MOST_ACTIVE:
             raise busy("too many requests at once")
         length = head.get(b"content-length", b"0")
@@ -173,6 +175,11 @@ class _Body:
                 raise _too_large(self._max)
             self.complete = not message.get("more_body", False)
         return message
+
+
+def _has_body(head: Head) -> bool:
+    """Whether a body is announced; the application need not have read it."""
+    return b"transfer-encoding" in head or int(head.get(b"content-length", b"0")) > 0
 
 
 def _too_large(limit: int) -> Refusal:

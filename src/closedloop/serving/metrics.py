@@ -59,8 +59,17 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._troubled = Gauge(
+            "closedloop_alias_trouble",
+            "1 while an alias cannot be followed or its version cannot be used.",
+            ["alias"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._dropped = Counter("closedloop_shadows_dropped", "Shadow answers not logged.", registry=registry)
         self._known_drops = 0
+        for reason in ("internal", "unavailable", "timeout"):
+            self._errors.labels(reason)  # a series from the beginning: the first error is a rise that alerts can see
         # looking up a child by its labels costs more than counting
         self._request_of: Callable[[str, int], Counter] = lru_cache(1024)(
             lambda route, status: self._requests.labels(route, str(status))
@@ -86,10 +95,14 @@ class Metrics:
     def labels(self, outcome: str, count: int) -> None:
         self._labels.labels(outcome).inc(count)
 
-    def state(self, champion: int | None, challenger: int | None, backlog: int, dropped: int) -> None:
-        """What is now, as opposed to what has happened."""
+    def state(
+        self, *, champion: int | None, challenger: int | None, troubled: dict[str, bool], backlog: int, dropped: int
+    ) -> None:
+        """What is now, as opposed to what has happened; `troubled` by alias. On the event loop alone."""
         self._version.labels("champion").set(champion or 0)
         self._version.labels("challenger").set(challenger or 0)
+        for alias, trouble in troubled.items():
+            self._troubled.labels(alias).set(trouble)
         self._backlog.set(backlog)
         self._dropped.inc(max(dropped - self._known_drops, 0))
         self._known_drops = dropped

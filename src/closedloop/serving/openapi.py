@@ -42,7 +42,9 @@ def document(params: Params, champion: Loaded | None, keys: Keys) -> Node:
     tell = {
         JSON: {"schema": _ref("FeedbackRequest")},
         "text/csv": {"schema": {**TEXT, "description": "a header `id,label`, then a row for each label"}},
-        "application/x-ndjson": {"schema": {**TEXT, "description": 'a line `{"id": …, "label": …}` for each label'}},
+        "application/x-ndjson": {
+            "schema": {**TEXT, "minLength": 1, "description": 'a line `{"id": …, "label": …}` for each label'}
+        },
     }
     answers = {"oneOf": [_ref("Prediction"), _ref("Predictions")]}
     bodies = (400, 408, 413, 415, 422)

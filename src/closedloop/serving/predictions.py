@@ -1,8 +1,6 @@
 """The route /predict: from the bytes of a request to an answer that is in the log."""
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -11,23 +9,23 @@ from starlette.responses import Response
 
 from closedloop.config import Params
 from closedloop.errors import LogError
-from closedloop.prediction_log.clock import now
 from closedloop.prediction_log.ids import new_id
 from closedloop.prediction_log.schema import CANARY, CHAMPION
-from closedloop.prediction_log.writer import Answer, LogWriter
+from closedloop.prediction_log.writer import WHEN_WRITTEN, Answer, LogWriter
 from closedloop.serving import events
 from closedloop.serving.auth import PREDICT, Keys
-from closedloop.serving.bodies import JSON, content_type, parse_object, refuse_repeated_keys
-from closedloop.serving.deployment import Deployment, Loaded
+from closedloop.serving.bodies import INLINE_BYTES, JSON, content_type, parse_object, read_beside, refuse_repeated_keys
+from closedloop.serving.deployment import Deployment, Loaded, check_rows
 from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
 from closedloop.serving.recording import Recording
 from closedloop.serving.refusal import Refusal, busy
 from closedloop.serving.routing import Shadow, choose
+from closedloop.serving.threads import Threads
 from closedloop.tasks.base import BadRecord
 
 EXAMPLES = "examples"
-INLINE_EXAMPLES, INLINE_BYTES = 4, 32_768  # more than this is worth the way to another thread
+INLINE_EXAMPLES = 4  # more than this is worth the way to another thread
 Records = list[dict[str, Any]]
 
 
@@ -46,7 +44,7 @@ class Predictions:
     ) -> None:
         self._params, self._deployment, self._writer = params, deployment, writer
         self._keys, self._metrics, self._recording = keys, metrics, recording
-        self._pool = ThreadPoolExecutor(2, "predict")
+        self._threads = Threads("predict", 2)
         self._shadow = Shadow(writer)
         self.failed_at, self.failure = float("-inf"), ""  # when the log failed last (monotonic), and why
 
@@ -64,7 +62,8 @@ class Predictions:
         content_type(request, JSON)
         body = await request.body()
         began = time.perf_counter()
-        records, many = read_records(body, self._params.serving.max_batch)
+        most = self._params.serving.max_batch
+        records, many = await read_beside(self._threads, body, lambda sent: read_records(sent, most))
         champion = self._deployment.champion
         if champion is None:
             raise busy("no model is loaded; /readyz says why", seconds=5)
@@ -98,12 +97,13 @@ class Predictions:
 
         def work() -> tuple[list[list[float]], list[str] | None]:
             rows: list[list[float]] = loaded.predictor.predict(records).tolist()
+            check_rows(rows)
             return rows, self._recording.descriptors(loaded.predictor.preprocessor, records)
 
         try:
-            if self._recording.keeps and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
+            if not self._recording.describes and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
                 return work()
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await self._threads.run(work)
         except BadRecord as error:
             raise Refusal(422, error.reason, _field(error, many)) from None
 
@@ -119,14 +119,14 @@ class Predictions:
         began: float,
     ) -> list[Answer]:
         name, classes, kept = self._params.task.name, loaded.predictor.classes, self._recording.kept
-        moment, took = now(), (time.perf_counter() - began) * 1000  # ms
+        took = (time.perf_counter() - began) * 1000  # ms
         answers = []
         for place, row in enumerate(rows):
             best = max(row)
             answers.append(
                 Answer(
                     id=ids[place],
-                    time=moment,
+                    time=WHEN_WRITTEN,
                     task=name,
                     version=loaded.version,
                     role=role,
@@ -153,7 +153,7 @@ class Predictions:
     def close(self, timeout: float) -> None:
         """Let the challenger answer what waits; to be called before the writer is closed."""
         self._shadow.close(timeout)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 def read_records(body: bytes, most: int) -> tuple[Records, bool]:

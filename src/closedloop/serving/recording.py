@@ -1,7 +1,5 @@
 """What of a request goes into the log: all of it, part of it under a pseudonym, or how it looked."""
 
-import hashlib
-import hmac
 import os
 from typing import Any
 
@@ -9,6 +7,7 @@ import orjson
 
 from closedloop.config import Params
 from closedloop.errors import ConfigError
+from closedloop.prediction_log.pseudonyms import pseudonym
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Preprocessor
 
@@ -29,6 +28,11 @@ class Recording:
                 "characters"
             )
 
+    @property
+    def describes(self) -> bool:
+        """Whether descriptors are made when a request is answered: later its content is not there to make them from."""
+        return not self.keeps or bool(self._fields)
+
     def check(self, preprocessor: Preprocessor) -> None:
         """Raise ConfigError for a field that no request has: it would be logged in the clear, under its right name."""
         known = preprocessor.request_schema()["properties"]
@@ -39,19 +43,17 @@ class Recording:
             )
 
     def kept(self, record: dict[str, Any]) -> bytes | None:
-        """One example as it is kept; a pseudonym is the same for the same value, and says nothing without the key."""
+        """One example as it is kept."""
         if not self.keeps:
             return None
         if self._fields:
-            record = {**record, **{field: self._pseudonym(record[field]) for field in self._fields if field in record}}
+            present = [field for field in self._fields if field in record]
+            record = {**record, **{field: pseudonym(self._key, record[field]) for field in present}}
         return orjson.dumps(record)
 
     def descriptors(self, preprocessor: Preprocessor, records: list[dict[str, Any]]) -> list[str] | None:
-        """A JSON object for each example where examples are not kept; None where it can be made up later."""
-        if self.keeps:
+        """A JSON object for each example, see `describes`; None where it can be made up later."""
+        if not self.describes:
             return None
         described = get_task(self._task).describe(preprocessor.decode(records))
         return [orjson.dumps(row).decode() for row in described.to_dict(orient="records")]
-
-    def _pseudonym(self, value: Any) -> str:
-        return hmac.new(self._key, orjson.dumps(value, option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()

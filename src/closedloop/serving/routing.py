@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from closedloop.config import Serving
 from closedloop.prediction_log.schema import CANARY, CHAMPION
 from closedloop.prediction_log.writer import LogWriter, ShadowAnswer
-from closedloop.serving.deployment import Loaded
+from closedloop.serving.deployment import Loaded, check_rows
 
 LOG = logging.getLogger(__name__)
 WAITING = 256  # predictions that may wait for their shadow answers, beyond those of one request
@@ -87,9 +87,10 @@ class Shadow:
     def _answer(self, request: _Request) -> None:
         started = time.perf_counter()
         answers = request.challenger.predictor.answer(request.records)
+        rows = [list(answer["probabilities"].values()) for answer in answers]
+        check_rows(rows)
         milliseconds = (time.perf_counter() - started) * 1000  # of the whole request, as the champion's is
-        for prediction_id, answer in zip(request.ids, answers, strict=True):
-            probabilities = list(answer["probabilities"].values())
+        for prediction_id, answer, probabilities in zip(request.ids, answers, rows, strict=True):
             self._writer.submit_shadow(
                 ShadowAnswer(
                     prediction_id,

@@ -18,7 +18,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
 from closedloop.config import Params
-from closedloop.errors import ClosedLoopError
+from closedloop.errors import ClosedLoopError, ConfigError
 from closedloop.prediction_log.store import open_log
 from closedloop.serving import events, metrics
 from closedloop.serving.auth import Keys, check_host, is_loopback
@@ -73,12 +73,19 @@ def assemble(params: Params, host: str) -> FastAPI:
 
     events.configure()
     Protocol.seconds = params.serving.timeout_seconds + 2  # after the application's own bound
-    deployment = Deployment(params)
+    deployment = Deployment(params, Recording(params).check)
     deployment.load_now()
-    if deployment.champion:
-        Recording(params).check(deployment.champion.predictor.preprocessor)
+    if isinstance(deployment.error, ConfigError):  # later, a version that it does not fit is not followed
+        raise deployment.error
     engine = open_log(params)
-    return create_app(params, deployment, LogWriter(engine), engine, keys=Keys.from_environment(), hosts=_names(host))
+    return create_app(
+        params,
+        deployment,
+        LogWriter(engine),
+        engine,
+        keys=Keys.from_environment(),
+        hosts=_names(host, params.serving.hosts),
+    )
 
 
 def assemble_worker(params: Params, host: str) -> FastAPI:
@@ -126,9 +133,10 @@ def _config(params: Params, app: object) -> uvicorn.Config:
     )
 
 
-def _names(host: str) -> frozenset[str] | None:
+def _names(host: str, others: list[str]) -> frozenset[str] | None:
     """By which names a server on a loopback address may be called; behind a public one there may be any."""
-    return frozenset({"localhost", "127.0.0.1", "::1", host}) if is_loopback(host) else None
+    names = {"localhost", "127.0.0.1", "::1", host, *(name.lower() for name in others)}
+    return frozenset(names) if is_loopback(host) else None
 
 
 def _bind(host: str, port: int) -> socket.socket:

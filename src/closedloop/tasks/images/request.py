@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE = "image"
+PNG_SLACK = 8192  # bytes of a PNG besides its pixels: a palette, a colour profile
+PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def column(images: NDArray[np.unsignedinteger[Any]]) -> "pa.Array":
@@ -108,7 +110,7 @@ def _decode_png(value: str, height: int, width: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        content = base64.b64decode(value, validate=True)
+        content = _without_metadata(base64.b64decode(value, validate=True))
         picture = Image.open(io.BytesIO(content), formats=["PNG"])  # reads the head alone
     except Exception:  # a decoder of hostile bytes raises what it likes
         raise ValueError("not a base64-encoded PNG image") from None
@@ -117,10 +119,25 @@ def _decode_png(value: str, height: int, width: int) -> NDArray[np.uint8]:
             raise ValueError(
                 f"expected {height} rows of {width} pixels, the PNG has {picture.height} of {picture.width}"
             )
+        most = height * (8 * width + 1) + PNG_SLACK  # four channels of 16 bits; it is kept in the log as it came
+        if len(value) > -(-most // 3) * 4:
+            raise ValueError(f"the PNG is larger than {most:,} bytes: leave out what is not pixels")
         try:
             return np.asarray(picture.convert("L"))
         except Exception:
             raise ValueError("the PNG is damaged") from None
+
+
+def _without_metadata(png: bytes) -> bytes:
+    """The signature and the chunks that make up the pixels: a few kB of text inflate to many MB, which nobody reads."""
+    kept, start = [png[:8]], 8
+    while start < len(png):
+        length = int.from_bytes(png[start : start + 4])
+        end = start + length + 12  # its length, its name, a checksum
+        if png[start + 4 : start + 8] in PNG_PIXELS:
+            kept.append(png[start:end])
+        start = end
+    return b"".join(kept)
 
 
 def encode_png(image: NDArray[np.uint8]) -> str:
