@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from closedloop.networks.cnn import CNN
+from closedloop.networks.cnn_gru import CNNGRU
+from closedloop.networks.schema import CNN as CNNConfig
+from closedloop.networks.schema import CNNGRU as CNNGRUConfig
 from closedloop.networks.schema import Model
 
 
@@ -19,5 +22,10 @@ class Input:
 
 def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> nn.Module:
     """The network of a configuration; its forward takes the inputs by name, and gives one logit for each output."""
-    channels, height, width = inputs["inputs"].shape
-    return CNN(config, (channels, height, width), outputs)
+    match config:
+        case CNNConfig():
+            channels, height, width = inputs["inputs"].shape
+            return CNN(config, (channels, height, width), outputs)
+        case CNNGRUConfig():
+            channels, bands, frames = inputs["inputs"].shape
+            return CNNGRU(config, (channels, bands, frames), outputs)

@@ -18,7 +18,19 @@ class CNN(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-Model = CNN
+class CNNGRU(Section):
+    """Convolutions over spectrograms, then a GRU over time."""
+
+    name: Literal["cnn_gru"]
+    filters: Annotated[list[Positive], Field(min_length=1)] = [24, 48, 64]  # pooling halves the bands after each
+    kernel_size: Annotated[int, Field(ge=1, le=11)] = 3
+    pooled_time: Annotated[int, Field(ge=0)] = 2  # pooling halves the frames as well after this many of the first
+    hidden: Positive = 64  # of the GRU, in each direction
+    bidirectional: bool = True
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+
+
+Model = Annotated[CNN | CNNGRU, Field(discriminator="name")]
 
 
 class NoAugmentation(Section):
@@ -35,4 +47,17 @@ class Affine(Section):
     shear_degrees: Annotated[float, Field(ge=0, lt=90)] = 0
 
 
-Augmentation = Annotated[NoAugmentation | Affine, Field(discriminator="name")]
+class Spectrogram(Section):
+    """Random changes of training spectrograms; 0 switches a component off."""
+
+    name: Literal["spectrogram"] = "spectrogram"
+    stretch: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the time that a sound takes
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the frames
+    pitch: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the bands by which all pitches move
+    tilt: Annotated[float, Field(ge=0)] = 0  # +- deviations that the highest band gains over the lowest: a microphone
+    noise: Annotated[float, Field(ge=0)] = 0  # deviations, of each band at each time
+    masks: Annotated[int, Field(ge=0)] = 0  # hidden stretches of time, and as many of pitch
+    mask_share: Annotated[float, Field(ge=0, le=1)] = 0.1  # of all frames or bands that each hides at most
+
+
+Augmentation = Annotated[NoAugmentation | Affine | Spectrogram, Field(discriminator="name")]
