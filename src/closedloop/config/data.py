@@ -80,7 +80,9 @@ class Validation(Section):
     max_duplicate_share: Share = 0.05  # further copies of an example, within one official part
     max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
     max_conflicting_share: Share = 0.001  # same content, different labels
-    max_blank_share: Share = 0.001  # images of one value only
+    max_blank_share: Share = 0.001  # examples without content: images of one value only, rows of missing values only
+    max_missing_share: Share = 0.5  # of the values of one column of a table
+    max_distinct_share: Share = 0.5  # distinct values of one category of a table; with more it is a name, or a number
     min_value_range: Share = 0.5  # share of source.pixel_max that the brightest pixel of all must reach
 
 

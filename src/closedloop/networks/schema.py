@@ -17,6 +17,11 @@ class CNN(Section):
     normalisation: Literal["none", "batch"] = "none"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return "-".join(map(str, self.filters))
+
 
 class CNNGRU(Section):
     """Convolutions over spectrograms, then a GRU over time."""
@@ -29,8 +34,33 @@ class CNNGRU(Section):
     bidirectional: bool = True
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return "-".join(map(str, self.filters))
 
-Model = Annotated[CNN | CNNGRU, Field(discriminator="name")]
+
+class MLP(Section):
+    """A perceptron for tables."""
+
+    name: Literal["mlp"]
+    hidden: Annotated[list[Positive], Field(min_length=1)] = [192, 192]
+    members: Annotated[int, Field(ge=1, le=64)] = 8  # of an ensemble that shares nearly all its weights
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    category_width: Positive = 8  # of the embedding of a category
+    number_width: Positive = 16  # of the embedding of a number
+    frequencies: Positive = 32  # sines and cosines that a number is embedded by
+    # deviation of the frequencies at the start, in oscillations a unit of the normal score: larger ones tell values
+    # apart that lie closer together, and overfit sooner
+    frequency_scale: Annotated[float, Field(gt=0, le=100)] = 3.0
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return f"{'-'.join(map(str, self.hidden))} x{self.members}"
+
+
+Model = Annotated[CNN | CNNGRU | MLP, Field(discriminator="name")]
 
 
 class NoAugmentation(Section):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from closedloop.data.schema import Layout
 from closedloop.section import FileName, Positive, Section
 
 
@@ -99,7 +100,41 @@ class WavArchive(RawFormat):
         return self
 
 
-Format = Annotated[Idx | WavArchive, Field(discriminator="name")]
+class TablePart(Part):
+    file: FileName
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+
+class Table(RawFormat):
+    """Rows of numbers and categories; every column of the files is named in exactly one place.
+
+    Without numbers and categories, all columns that are nothing else are taken for one or the other by their values.
+    """
+
+    name: Literal["table"]
+    parts: Annotated[list[TablePart], Field(min_length=1)]
+    layout: Layout
+    target: str  # the column of the classes' names
+    numbers: list[str] = []
+    categories: list[str] = []
+    ignored: list[str] = []  # columns that the model must not see, or that a request cannot have
+    id: str | None = None  # of distinct names; rows are counted where there is none
+    group: str | None = None  # rows of one group, as of one person, never stand in two splits
+
+    @model_validator(mode="after")
+    def _one_role(self) -> Self:
+        extra = [name for name in (self.id, self.group) if name is not None]
+        named = [self.target, *extra, *self.numbers, *self.categories, *self.ignored]
+        repeated = sorted({name for name in named if named.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} stands in more than one place; a column has one role")
+        return self
+
+
+Format = Annotated[Idx | WavArchive | Table, Field(discriminator="name")]
 
 
 class NoFeatures(Section):
@@ -145,5 +180,11 @@ KINDS = {
         augmentations=("spectrogram",),
         scenarios=("noise", "quiet", "clipping", "telephone", "speed", "reverberation", "imbalance"),
         features=("log_mel",),
+    ),
+    "tables": Kind(
+        formats=("table",),
+        models=("mlp",),
+        augmentations=(),
+        scenarios=("inflation", "missing", "recoding", "imbalance"),
     ),
 }
