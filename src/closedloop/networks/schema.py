@@ -45,14 +45,14 @@ class MLP(Section):
 
     name: Literal["mlp"]
     hidden: Annotated[list[Positive], Field(min_length=1)] = [192, 192]
-    members: Annotated[int, Field(ge=1, le=64)] = 8  # of an ensemble that shares nearly all its weights
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    members: Annotated[int, Field(ge=1, le=64)] = 4  # of an ensemble that shares nearly all its weights
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
     category_width: Positive = 8  # of the embedding of a category
     number_width: Positive = 16  # of the embedding of a number
     frequencies: Positive = 32  # sines and cosines that a number is embedded by
     # deviation of the frequencies at the start, in oscillations a unit of the normal score: larger ones tell values
     # apart that lie closer together, and overfit sooner
-    frequency_scale: Annotated[float, Field(gt=0, le=100)] = 3.0
+    frequency_scale: Annotated[float, Field(gt=0, le=100)] = 6.0
 
     @property
     def shape(self) -> str:

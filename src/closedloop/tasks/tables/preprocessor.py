@@ -59,7 +59,8 @@ class Number:
 
     def score(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores (N,) of values (N,); beyond the training's range the nearest score."""
-        return np.interp(np.where(np.isnan(column), self.median, column), self.values, self.scores)
+        scores = np.interp(np.where(np.isnan(column), self.median, column), self.values, self.scores)
+        return np.clip(scores, self.scores[0], self.scores[-1])  # between values almost equal a slope is infinite
 
 
 @dataclass(frozen=True)
@@ -113,26 +114,25 @@ class TablePreprocessor:
         """Rows -> scores, float32 (N, numbers), and codes, int64 (N, categories); either may be absent."""
         return self._arrays(
             {name: as_floats(examples, name) for name in self._number_names}
-            | {name: examples.column(name).to_pylist() for name in self._category_names},
-            examples.num_rows,
+            | {name: examples.column(name).to_pylist() for name in self._category_names}
         )
 
     def inputs(self, records: list[dict[str, Any]]) -> Arrays:
-        return self._arrays(self._rows(records), len(records))
+        return self._arrays(self._rows(records))
 
     def _rows(self, records: list[dict[str, Any]]) -> dict[str, list[Any]]:
         return read_rows(records, self._number_names, self._category_names, self.missing)
 
-    def _arrays(self, columns: dict[str, Any], rows: int) -> Arrays:
+    def _arrays(self, columns: dict[str, Any]) -> Arrays:
         numbers = {number.name: np.asarray(columns[number.name], np.float64) for number in self.numbers}
         codes: list[Any] = [category.codes(columns[category.name]) for category in self.categories]
         codes += [np.isnan(numbers[number.name]) for number in self.numbers if number.gaps]
         arrays: Arrays = {}
         if numbers:
             scores = [number.score(numbers[number.name]) for number in self.numbers]
-            arrays[NUMBERS] = np.stack(scores, axis=1).astype(np.float32).reshape(rows, -1)
+            arrays[NUMBERS] = np.stack(scores, axis=1).astype(np.float32)
         if codes:
-            arrays[CATEGORIES] = np.array(codes, np.int64).T.reshape(rows, -1)
+            arrays[CATEGORIES] = np.array(codes, np.int64).T
         return arrays
 
     def request_schema(self) -> dict[str, Any]:
