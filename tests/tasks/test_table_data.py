@@ -124,3 +124,11 @@ def test_gradient_boosting_learns_what_there_is() -> None:
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
     said = np.array(params.task.classes)[found.probabilities.argmax(axis=1)]
     assert (said == np.array(labels(table.slice(1000)))).mean() > 0.9
+
+
+def test_a_group_is_kept_beside_the_row_and_is_no_part_of_it(tmp_path: Path) -> None:
+    table = read(tmp_path, group="city")
+    assert table.column("group").to_pylist()[:3] == ["a", "b", "a"]
+    assert "city" not in table.column_names and "group" not in TASK.describe(table)
+    other = table.set_column(table.schema.get_field_index("group"), "group", [["x"] * 30])
+    np.testing.assert_array_equal(TASK.fingerprints(other), TASK.fingerprints(table))
