@@ -178,17 +178,20 @@ def mistakes(found: Predictions, look: Callable[[int], NDArray[np.uint8] | str],
     if len(unsure):
         subtitle += "; blue: right, the least confident first"
     lines = -(-len(chosen) // COLUMNS)
-    with page(path, 1.25 * COLUMNS, 0.8 + 1.78 * lines, "The worst mistakes", subtitle) as figure:
+    seen = [look(int(row)) for row in chosen]
+    tall = 2.1 if any(isinstance(one, str) for one in seen) else 1.78  # inches; text fills its place to the edge
+    with page(path, 1.25 * COLUMNS, 0.8 + tall * lines, "The worst mistakes", subtitle) as figure:
         grid = np.atleast_1d(figure.subplots(lines, COLUMNS)).reshape(-1)
         for axes in grid:
             axes.set_axis_off()
-        for axes, row in zip(grid, chosen, strict=False):
-            _example(axes, found, int(row), look(int(row)))
+        for axes, row, one in zip(grid, chosen, seen, strict=False):
+            _example(axes, found, int(row), one)
 
 
 def _example(axes: "Axes", found: Predictions, row: int, seen: NDArray[np.uint8] | str) -> None:
     truth, said = found.classes[found.labels[row]], found.classes[found.predicted[row]]
     if isinstance(seen, str):
+        axes.set_box_aspect(1.28)  # room for all lines, and for what stands below
         lines = [part for line in seen.splitlines() for part in textwrap.wrap(line, LINE)][:LINES]
         axes.text(0, 0.98, "\n".join(lines), transform=axes.transAxes, fontsize=5.5, va="top", in_layout=False)
     else:
