@@ -34,8 +34,22 @@ def test_every_shipped_task_is_a_valid_configuration(task: str, tmp_path: Path) 
         if path.parent.name not in ("task", "source")
     ),
 )
-def test_every_shipped_option_composes(choice: str, tmp_path: Path) -> None:
-    composition.write(tmp_path / "params.yaml", "digits", [choice], CONF)
+def test_every_shipped_option_composes_with_a_shipped_task(choice: str, tmp_path: Path) -> None:
+    refusals = []
+    for task in sorted(path.stem for path in (CONF / "task").glob("*.yaml")):
+        try:
+            composition.write(tmp_path / "params.yaml", task, [choice], CONF)
+            return
+        except ConfigError as error:
+            refusals.append(str(error))
+    pytest.fail("\n".join(refusals))
+
+
+def test_options_of_another_kind_are_refused_all_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        composition.write(tmp_path / "params.yaml", "digits", ["augmentation=spectrogram", "preprocess=log_mel"], CONF)
+    for key in ("augmentation.name: spectrogram", "preprocess.features.name: log_mel"):
+        assert f"{key} does not go with task.kind images; allowed: " in str(raised.value)
 
 
 def test_the_committed_params_are_current() -> None:
@@ -84,6 +98,19 @@ def test_three_mistakes_in_values_are_all_named(params: Path) -> None:
     assert "model.dropot: unknown key; allowed here: dense, dropout, filters" in message
     assert "optimizer.lr" in message and "'fast'" in message
     assert raised.value.exit_code == 2
+
+
+def test_mistakes_below_a_choice_are_named_by_the_key_that_a_person_wrote(params: Path) -> None:
+    content = yaml.safe_load(params.read_text())
+    content["source"]["format"]["parts"][0]["labls"] = "x"
+    content["source"]["format"]["pixel_max"] = "white"
+    content["model"]["name"] = "perceptron"
+    with pytest.raises(ConfigError) as raised:
+        parse(content, "params.yaml")
+    message = str(raised.value)
+    assert "source.format.parts.0.labls: unknown key; allowed here: images, labels, split" in message
+    assert "source.format.pixel_max: Input should be a valid integer" in message
+    assert "model.name: must be one of cnn, " in message and "(found 'perceptron')" in message
 
 
 def test_all_wrong_overrides_are_named_with_what_is_allowed(tmp_path: Path) -> None:
@@ -149,10 +176,10 @@ def test_what_does_not_go_with_the_kind_of_task_is_named_all_at_once(params: Pat
 def test_an_unknown_key_of_the_chosen_augmentation_is_told_its_own_keys(params: Path) -> None:
     content = yaml.safe_load(params.read_text())
     content["augmentation"]["rotate"] = 3
-    with pytest.raises(ConfigError, match=r"rotate: unknown key; allowed here: name, rotation_degrees"):
+    with pytest.raises(ConfigError, match=r"augmentation\.rotate: unknown key; allowed here: name, rotation_degrees"):
         parse(content, "params.yaml")
     content["augmentation"] = {"name": "mirror"}
-    with pytest.raises(ConfigError, match=r"augmentation: .*'none', 'affine'"):
+    with pytest.raises(ConfigError, match=r"augmentation\.name: must be one of none, affine, .*found 'mirror'"):
         parse(content, "params.yaml")
 
 

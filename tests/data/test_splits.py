@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from closedloop.config import Preprocess
 from closedloop.data.examples import read_examples
-from closedloop.data.splits import DROPPED, assign_splits
+from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.errors import DataError
 from closedloop.paths import SPLITS
 from closedloop.preparation.preprocessing import preprocess
@@ -188,3 +188,28 @@ def test_the_digits_are_cut_as_they_always_were(digits: Any) -> None:
         "test": "7c97f3712b41d286",
         "production": "f4058e4dddfb8b6c",
     }
+
+
+GROUPS = st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.sampled_from("abcdefgh"))), min_size=1)
+
+
+@given(GROUPS, st.integers(0, 1000))
+def test_rows_of_a_group_and_copies_stay_together_in_any_order(rows: list[tuple[int, str | None]], seed: int) -> None:
+    content = np.array([value for value, _ in rows], np.uint64)
+    groups = [group for _, group in rows]
+    units = joined(content, groups)
+    for row, group in enumerate(groups):
+        same = [
+            other for other in range(len(rows)) if content[other] == content[row] or (group and groups[other] == group)
+        ]
+        assert len(set(units[same].tolist())) == 1
+    order = np.random.default_rng(seed).permutation(len(rows))
+    np.testing.assert_array_equal(joined(content[order], [groups[row] for row in order]), units[order])
+
+
+def test_contents_and_groups_without_a_tie_stay_apart() -> None:
+    content = np.array([1, 2, 3, 4, 2], np.uint64)
+    units = joined(content, ["a", "a", "b", None, "c"])
+    assert units[0] == units[1] == units[4]
+    assert len(set(units.tolist())) == 3
+    assert units[3] == 4

@@ -31,7 +31,7 @@ def project(make_project: MakeProject, tmp_path_factory: pytest.TempPathFactory)
 def test_the_report_holds_what_the_gate_and_the_summary_read(project: Project) -> None:
     report = read_json(project.paths.report("evaluation.json"))
     assert (report["task"], report["examples"], report["confidence"]) == ("digits", 300, 0.95)
-    assert set(report["metrics"]) == {"accuracy", "macro_f1", "log_loss", "calibration_error"}
+    assert set(report["metrics"]) == {"accuracy", "roc_auc", "macro_f1", "log_loss", "calibration_error"}
     for figure in report["metrics"].values():
         assert figure["low"] <= figure["value"] <= figure["high"]
     assert [row["class"] for row in report["classes"]] == project.params.task.classes
@@ -69,7 +69,7 @@ def test_tables_figures_and_reference_are_written(project: Project) -> None:
     assert confusion["actual"].tolist() == project.test.column(LABEL).to_pylist()
     assert pd.read_csv(project.paths.report("calibration.csv"))["examples"].sum() == 300
     assert len(pd.read_parquet(project.paths.reference)) == 300
-    for name in ("confusion", "reliability", "mistakes", "classes"):
+    for name in ("confusion", "reliability", "mistakes", "classes", "curves"):
         assert (project.paths.figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert not list(project.paths.root.rglob("*.tmp"))
 

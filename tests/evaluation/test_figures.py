@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from closedloop.config import Evaluation
-from closedloop.evaluation import classification, figures
+from closedloop.evaluation import classification, curves, figures
 from closedloop.evaluation.calibration import reliability
 from closedloop.evaluation.predictions import Predictions
 
@@ -44,6 +44,7 @@ def test_every_figure_is_drawn(classes: list[str], wrong: int, tmp_path: Path) -
     figures.confusion(found, tmp_path / "confusion.png")
     figures.reliability(reliability(found, config.calibration_bins, 0.95), report, tmp_path / "reliability.png")
     figures.classes(report, tmp_path / "classes.png")
+    curves.roc_and_precision(found, report, tmp_path / "curves.png")
     asked: list[int] = []
 
     def picture(row: int) -> np.ndarray:
@@ -73,3 +74,11 @@ def test_training_curves(epochs: int, tmp_path: Path) -> None:
     history.write_text("epoch,train/loss,train/accuracy,val/loss,val/accuracy,lr\n" + "\n".join(rows) + "\n")
     figures.training_curves(history, tmp_path / "curves.png")
     size(tmp_path / "curves.png")
+
+
+def test_the_curves_go_through_every_threshold() -> None:
+    positive, scores = np.array([True, False, True, False]), np.array([0.9, 0.6, 0.6, 0.1])
+    false_positives, recall, precision = curves.rates(positive, scores)
+    np.testing.assert_allclose(false_positives, [0, 0, 0.5, 1])
+    np.testing.assert_allclose(recall, [0, 0.5, 1, 1])
+    np.testing.assert_allclose(precision, [1, 1, 2 / 3, 0.5])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import binomtest
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
 from closedloop.config import Evaluation
 from closedloop.evaluation.intervals import headline, percentile, resampled_sums, wilson
@@ -44,17 +44,21 @@ def test_values_are_scikit_learns_and_lie_within_their_intervals() -> None:
     intervals = headline(found, Evaluation())
     assert intervals["accuracy"].value == pytest.approx((found.predicted == found.labels).mean())
     assert intervals["macro_f1"].value == pytest.approx(f1_score(found.labels, found.predicted, average="macro"))
+    assert intervals["roc_auc"].value == pytest.approx(
+        roc_auc_score(found.labels, found.probabilities, multi_class="ovr")
+    )
     assert intervals["log_loss"].value == pytest.approx(log_loss(found.labels, found.probabilities))
     for interval in intervals.values():
         assert interval.low < interval.value <= interval.high
         assert interval.method
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "log_loss"])
+@pytest.mark.parametrize("metric", ["macro_f1", "log_loss", "roc_auc"])
 def test_the_bootstrap_agrees_with_resampling_the_rows_themselves(metric: str) -> None:
     found, rng = answers(200, 1.5, seed=5), np.random.default_rng(9)
     score = {
         "macro_f1": lambda rows: f1_score(found.labels[rows], found.predicted[rows], average="macro"),
+        "roc_auc": lambda rows: roc_auc_score(found.labels[rows], found.probabilities[rows], multi_class="ovr"),
         "log_loss": lambda rows: log_loss(found.labels[rows], found.probabilities[rows], labels=[0, 1, 2, 3]),
     }[metric]
     plainly = np.quantile([score(rng.integers(200, size=200)) for _ in range(800)], [0.025, 0.975])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support, roc_auc_score
 
 from closedloop.evaluation import metrics
 
@@ -80,3 +80,25 @@ def test_stacked_counts_give_stacked_scores() -> None:
 
 def test_a_certain_and_wrong_answer_has_a_finite_loss() -> None:
     assert np.isfinite(metrics.log_losses(np.array([0]), np.array([[0.0, 1.0]]))).all()
+
+
+@given(st.integers(2, 4), st.integers(0, 1000), st.booleans())
+def test_the_roc_area_is_scikit_learns(classes: int, seed: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), rng.integers(classes, size=60)])
+    scores = rng.random((len(labels), classes)) + 1
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    if ties:
+        probabilities = np.eye(classes)[probabilities.argmax(axis=1)]
+    counts = np.stack([np.ones(len(labels)), rng.integers(1, 4, len(labels))]).astype(np.float64)
+    given_scores = probabilities[:, 1] if classes == 2 else probabilities
+    for row, area in zip(counts, metrics.roc_areas(labels, probabilities, counts), strict=True):
+        again = np.repeat(np.arange(len(labels)), row.astype(int))
+        expected = roc_auc_score(labels[again], given_scores[again], multi_class="ovr")
+        assert area == pytest.approx(expected)
+
+
+def test_without_one_of_the_classes_there_is_no_roc_area() -> None:
+    counts = np.array([[1.0, 0.0], [1.0, 1.0]])
+    areas = metrics.roc_areas(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]), counts)
+    np.testing.assert_array_equal(areas, [np.nan, 1])

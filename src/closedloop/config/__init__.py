@@ -53,6 +53,7 @@ class Params(Section):
         kind = KINDS[self.task.kind]
         chosen = {
             "source.format.name": (self.source.format.name, kind.formats),
+            "preprocess.features.name": (self.preprocess.features.name, kind.features),
             "model.name": (self.model.name, kind.models),
             "augmentation.name": (self.augmentation.name, ("none", *kind.augmentations)),
             "traffic.scenario": (self.traffic.scenario, ("none", *kind.scenarios)),
@@ -84,11 +85,14 @@ def parse(content: Any, where: str) -> Params:
 
 
 def _describe(mistake: Any) -> str:
-    key = ".".join(str(part) for part in mistake["loc"]) or "(whole file)"
+    key = _follow(mistake["loc"])[0] or "(whole file)"
     if mistake["type"] == "extra_forbidden":
         return f"{key}: unknown key; allowed here: {', '.join(_allowed_keys(mistake['loc'][:-1]))}"
     if mistake["type"] == "missing":
         return f"{key}: missing"
+    if mistake["type"] == "union_tag_invalid":
+        allowed = str(mistake["ctx"]["expected_tags"]).replace("'", "")
+        return f"{key}.name: must be one of {allowed} (found {mistake['ctx']['tag']!r})"
     reason: str = mistake["msg"].removeprefix("Value error, ")
     if not mistake["loc"]:  # of the whole: it names the keys itself
         return reason
@@ -96,16 +100,32 @@ def _describe(mistake: Any) -> str:
     return f"{key}: {reason}{found}"
 
 
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+def _follow(location: tuple[int | str, ...]) -> tuple[str, list[Any]]:
+    """The key as a person writes it, and the section, or the choice of sections, that is there."""
+    key: list[str] = []
     sections: list[Any] = [Params]
     for part in location:
-        if isinstance(part, str) and part in sections[0].model_fields:
-            annotation = sections[0].model_fields[part].annotation
+        fields = getattr(sections[0], "model_fields", {})
+        chosen = [section for section in sections if len(sections) > 1 and part in _names(section)]
+        if chosen and part not in fields:  # one of a choice, by its name: no key
+            sections = chosen
+            continue
+        key.append(str(part))
+        if part in fields:
+            annotation = fields[part].annotation
             # a list of sections (source.files), or a choice of them (augmentation)
             sections = list(getattr(annotation, "__args__", (annotation,)))
-        elif isinstance(part, str):  # which of the choice: the name that was given
-            sections = [section for section in sections if part in get_args(section.model_fields["name"].annotation)]
-    return sorted(sections[0].model_fields)
+    return ".".join(key), sections
+
+
+def _names(section: Any) -> tuple[Any, ...]:
+    """What a section that is one of a choice may be called."""
+    field = getattr(section, "model_fields", {}).get("name")
+    return get_args(field.annotation) if field else ()
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    return sorted(_follow(location)[1][0].model_fields)
 
 
 AGAIN = "`make params TASK=digits` (or another file of conf/task/)"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from closedloop.section import FileName, Name, Positive, Section, Share
-from closedloop.tasks.schema import KINDS, Format
+from closedloop.tasks.schema import KINDS, Features, Format, NoFeatures
 
 
 class Composed(Section):
@@ -54,11 +54,11 @@ class Source(Section):
     def _complete(self) -> Self:
         if (self.kind == "download") != bool(self.files):
             raise ValueError("files are listed exactly when kind is 'download'")
-        splits = sorted(part.split for part in self.format.parts)
+        splits = sorted(self.format.splits)
         if splits not in (["all"], ["train"], ["test", "train"]):
             raise ValueError(f"the splits of format.parts must be [all], [train] or [train, test], not {splits}")
-        if self.kind == "embedded" and splits != ["all"]:
-            raise ValueError(f"embedded data are one part whose split is 'all', not {splits}")
+        if self.kind == "embedded" and (splits != ["all"] or self.format.name != "idx"):
+            raise ValueError(f"embedded data are idx, one part whose split is 'all', not {self.format.name}, {splits}")
         names = [file.name for file in self.files]
         if len(set(names)) != len(names):
             raise ValueError(f"the names of files must be distinct: {', '.join(names)}")
@@ -80,7 +80,9 @@ class Validation(Section):
     max_duplicate_share: Share = 0.05  # further copies of an example, within one official part
     max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
     max_conflicting_share: Share = 0.001  # same content, different labels
-    max_blank_share: Share = 0.001  # images of one value only
+    max_blank_share: Share = 0.001  # examples without content: images of one value only, rows of missing values only
+    max_missing_share: Share = 0.5  # of the values of one column of a table
+    max_distinct_share: Share = 0.5  # distinct values of one category of a table; with more it is a name, or a number
     min_value_range: Share = 0.5  # share of source.pixel_max that the brightest pixel of all must reach
 
 
@@ -91,6 +93,7 @@ class Preprocess(Section):
     production_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # kept for traffic and monitor, never trained on
     # of each partition of labelled feedback: proves the gate's point, and is the monitor's idea of normal afterwards
     feedback_test_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    features: Features = NoFeatures()  # what the transform makes of an example, for kinds that leave a choice
 
     @model_validator(mode="after")
     def _something_left(self) -> Self:

@@ -9,6 +9,7 @@ from closedloop.errors import DataError
 from closedloop.files import atomic
 
 ID, PART, LABEL = "id", "part", "label"  # the columns that every kind of task has
+GROUP = "group"  # and one that it may have: rows of one group, as of one person, never stand in two splits
 
 
 def write_examples(path: Path, table: pa.Table) -> None:

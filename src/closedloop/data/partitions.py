@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from closedloop.data.examples import ID, LABEL, PART
+from closedloop.data.examples import GROUP, ID, LABEL, PART
 from closedloop.errors import DataError
 from closedloop.files import atomic, read_json, sha256, write_json
 from closedloop.paths import Paths
@@ -123,6 +123,8 @@ def read_partition(file: Path, partition: Partition, schema: "pa.Schema", *, tak
         ID: pa.array([f"{partition.name}-{row:06d}" for row in range(table.num_rows)], pa.string()),
         PART: pa.array([partition.name] * table.num_rows, pa.string()),
     }
+    if GROUP in schema.names and GROUP not in table.column_names:  # a request does not tell it
+        columns[GROUP] = pa.nulls(table.num_rows, pa.string())
     for field in schema:
         if field.name not in columns:
             columns[field.name] = _cast(file, table, field)
@@ -130,7 +132,7 @@ def read_partition(file: Path, partition: Partition, schema: "pa.Schema", *, tak
 
 
 def _require_columns(file: Path, table: "pa.Table", schema: "pa.Schema", required: Iterable[str]) -> None:
-    missing = sorted(set(schema.names) - set(table.column_names))
+    missing = sorted(set(schema.names) - set(table.column_names) - {GROUP})
     unknown = sorted(set(table.column_names) - set(schema.names))
     if missing or unknown:
         wrong = [f"lacks {', '.join(missing)}"] if missing else []

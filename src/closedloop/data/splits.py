@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from closedloop.config import Preprocess
 from closedloop.errors import DataError
@@ -40,6 +42,27 @@ def assign_splits(
         splits[fresh] = _cut_feedback(fingerprints[fresh], labels[fresh], config)
         known = known | part
     return splits
+
+
+def joined(fingerprints: Hashes, groups: Sequence[str | None]) -> Hashes:
+    """In place of the contents, what `assign_splits` must keep together: rows of one group, and copies, in any chain.
+
+    It is the least hash of a group in the chain, or the content of a row without one.
+    """
+    _, content = np.unique(fingerprints, return_inverse=True)
+    names, group = np.unique([name or "" for name in groups], return_inverse=True)
+    grouped = np.array([name is not None for name in groups])
+    # a graph of contents and groups: a row with a group ties its two together
+    size = int(content.max(initial=-1)) + 1
+    edges = (np.ones(int(grouped.sum())), (content[grouped], size + group[grouped]))
+    _, chain = connected_components(sparse.csr_array(edges, (size + len(names),) * 2), directed=False)
+    hashed = np.frombuffer(b"".join(hashlib.blake2b(n.encode(), digest_size=8).digest() for n in names), "<u8")
+    found = fingerprints.copy()
+    least = np.full(int(chain.max(initial=-1)) + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(least, chain[content[grouped]], hashed[group[grouped]].astype(np.uint64))
+    tied = np.isin(chain[content], chain[content[grouped]])
+    found[tied] = least[chain[content[tied]]]
+    return found
 
 
 def _cut_base(fingerprints: Hashes, labels: Strings, parts: Strings, config: Preprocess) -> Strings:

@@ -7,7 +7,7 @@ import pandas as pd
 from closedloop.config import Params
 from closedloop.data.examples import read_examples
 from closedloop.errors import DataError
-from closedloop.evaluation import classification, figures
+from closedloop.evaluation import classification, curves, figures
 from closedloop.evaluation.baseline import against_baseline
 from closedloop.evaluation.calibration import reliability
 from closedloop.evaluation.latency import measure
@@ -54,6 +54,7 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
     figures.confusion(found, paths.figures / "confusion.png")
     figures.reliability(calibration, report, paths.figures / "reliability.png")
     figures.classes(report, paths.figures / "classes.png")
+    curves.roc_and_precision(found, report, paths.figures / "curves.png")
     figures.mistakes(found, lambda row: task.look(examples, row), paths.figures / "mistakes.png")
     return report
 

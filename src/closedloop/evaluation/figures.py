@@ -52,7 +52,7 @@ LINE, LINES = 26, 14  # characters and lines of an example of text in it
 
 
 @contextmanager
-def _page(path: Path, width: float, height: float, title: str, subtitle: str) -> "Iterator[Figure]":
+def page(path: Path, width: float, height: float, title: str, subtitle: str) -> "Iterator[Figure]":
     """A figure (inches) with its headings, written to `path` as PNG when the block ends."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -80,7 +80,7 @@ def confusion(found: Predictions, path: Path) -> None:
     share = counts.diagonal() / np.maximum(counts.sum(axis=1), 1)
     side = min(3.2 + 0.42 * size, 12)
     subtitle = f"{wrong:,} of {counts.sum():,} test examples wrong (orange); blue: the share found of each class"
-    with _page(path, side + 0.3, side + 0.5, "Confusion", subtitle) as figure:
+    with page(path, side + 0.3, side + 0.5, "Confusion", subtitle) as figure:
         axes = figure.subplots()
         blues = LinearSegmentedColormap.from_list("right", ["#F2F7FB", "#8DBBDB"])
         oranges = LinearSegmentedColormap.from_list("wrong", ["#FBE3D4", ORANGE])
@@ -93,7 +93,7 @@ def confusion(found: Predictions, path: Path) -> None:
                 axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", fontsize=9, color=colour)
         axes.set(xlabel="predicted", ylabel="actual")
         if size <= NAMED:
-            names = [_short(name, 18) for name in found.classes]
+            names = [short(name, 18) for name in found.classes]
             axes.set_yticks(range(size), names)
             if max(map(len, names)) <= 3:
                 axes.set_xticks(range(size), names)
@@ -113,7 +113,7 @@ def reliability(table: pd.DataFrame, report: dict[str, Any], path: Path) -> None
         f"expected calibration error {error['value']:.4f}, {report['confidence']:.0%} interval "
         f"{error['low']:.4f} to {error['high']:.4f}"
     )
-    with _page(path, 5.6, 6.6, "Reliability of its confidence", subtitle) as figure:
+    with page(path, 5.6, 6.6, "Reliability of its confidence", subtitle) as figure:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
         top.text(0.02, 0.05, "as accurate as confident", color=GREY, fontsize=8.5, rotation=45, rotation_mode="anchor")
@@ -147,7 +147,7 @@ def classes(report: dict[str, Any], path: Path) -> None:
     accuracy = report["metrics"]["accuracy"]["value"]
     which = "" if len(rows) == len(report["classes"]) else f" of the {NAMED} worst of {len(report['classes'])} classes"
     subtitle = f"share found{which}, with {report['confidence']:.0%} score intervals; dashed: accuracy over all"
-    with _page(path, 7, 1.6 + 0.3 * len(rows), "Recall by class", subtitle) as figure:
+    with page(path, 7, 1.6 + 0.3 * len(rows), "Recall by class", subtitle) as figure:
         axes = figure.subplots()
         places = np.arange(len(rows))
         axes.axvline(accuracy, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
@@ -159,7 +159,7 @@ def classes(report: dict[str, Any], path: Path) -> None:
             axes.text(
                 1.015, place, f"{found:,} of {row['support']:,}", transform=axes.get_yaxis_transform(), va="center"
             )
-        axes.set_yticks(places, [_short(row["class"], 30) for row in rows])
+        axes.set_yticks(places, [short(row["class"], 30) for row in rows])
         axes.set(xlim=(left, 1.0 + 0.03 * (1 - left)), ylim=(len(rows) - 0.4, -0.6), xlabel="recall", ylabel="class")
         axes.grid(True, axis="x")
         axes.tick_params(axis="y", length=0)
@@ -178,25 +178,28 @@ def mistakes(found: Predictions, look: Callable[[int], NDArray[np.uint8] | str],
     if len(unsure):
         subtitle += "; blue: right, the least confident first"
     lines = -(-len(chosen) // COLUMNS)
-    with _page(path, 1.25 * COLUMNS, 0.8 + 1.78 * lines, "The worst mistakes", subtitle) as figure:
+    seen = [look(int(row)) for row in chosen]
+    tall = 2.1 if any(isinstance(one, str) for one in seen) else 1.78  # inches; text fills its place to the edge
+    with page(path, 1.25 * COLUMNS, 0.8 + tall * lines, "The worst mistakes", subtitle) as figure:
         grid = np.atleast_1d(figure.subplots(lines, COLUMNS)).reshape(-1)
         for axes in grid:
             axes.set_axis_off()
-        for axes, row in zip(grid, chosen, strict=False):
-            _example(axes, found, int(row), look(int(row)))
+        for axes, row, one in zip(grid, chosen, seen, strict=False):
+            _example(axes, found, int(row), one)
 
 
 def _example(axes: "Axes", found: Predictions, row: int, seen: NDArray[np.uint8] | str) -> None:
     truth, said = found.classes[found.labels[row]], found.classes[found.predicted[row]]
     if isinstance(seen, str):
+        axes.set_box_aspect(1.28)  # room for all lines, and for what stands below
         lines = [part for line in seen.splitlines() for part in textwrap.wrap(line, LINE)][:LINES]
         axes.text(0, 0.98, "\n".join(lines), transform=axes.transAxes, fontsize=5.5, va="top", in_layout=False)
     else:
         axes.imshow(seen, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     colour = BLUE if truth == said else ORANGE
-    axes.set_title(f"said {_short(said, 9)}", color=colour, fontsize=9.5, pad=15, weight="bold")
-    axes.text(0, 1.04, f"is {_short(truth, 14)}", transform=axes.transAxes, fontsize=9, va="bottom", in_layout=False)
-    below = f"{found.confidence[row]:.1%}  {_short(found.ids[row], 14)}"
+    axes.set_title(f"said {short(said, 9)}", color=colour, fontsize=9.5, pad=15, weight="bold")
+    axes.text(0, 1.04, f"is {short(truth, 14)}", transform=axes.transAxes, fontsize=9, va="bottom", in_layout=False)
+    below = f"{found.confidence[row]:.1%}  {short(found.ids[row], 14)}"
     axes.text(0, -0.03, below, transform=axes.transAxes, fontsize=7, color=GREY, va="top", in_layout=False)
 
 
@@ -212,7 +215,7 @@ def training_curves(history_csv: Path, out_png: Path) -> None:
         f"validation accuracy there {history['val/accuracy'][best]:.2%}"
     )
     marker = "o" if len(epochs) < 3 else ""
-    with _page(out_png, 10, 4.2, "Training", subtitle) as figure:
+    with page(out_png, 10, 4.2, "Training", subtitle) as figure:
         panels = figure.subplots(1, 3, width_ratios=[1, 1, 0.6])
         for axes, name in zip(panels, ("loss", "accuracy"), strict=False):
             axes.plot(epochs, history[f"train/{name}"], color=ORANGE, marker=marker, linewidth=1.5, label="training")
@@ -231,5 +234,5 @@ def training_curves(history_csv: Path, out_png: Path) -> None:
             axes.grid(True)
 
 
-def _short(name: str, longest: int) -> str:
+def short(name: str, longest: int) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"

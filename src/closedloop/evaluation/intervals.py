@@ -1,5 +1,6 @@
 """Confidence intervals: score intervals for proportions, the bootstrap for everything else."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -48,17 +49,18 @@ def resampled_sums(features: sparse.csr_array, resamples: int, seed: int) -> Flo
 
     Rows are not copied: a resample is how often each row was drawn, and its sums are one matrix product.
     """
-    rows, rng = features.shape[0], np.random.default_rng(seed)
     transposed = features.T.tocsr()
-    block = max(1, CELLS // rows)
-    sums = np.empty((resamples, features.shape[1]))
+    return np.concatenate([(transposed @ counts.T).T for counts in draws(features.shape[0], resamples, seed)])
+
+
+def draws(rows: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each of N rows is drawn in each resample, blocks (B, N) of them at a time."""
+    rng, block = np.random.default_rng(seed), max(1, CELLS // rows)
     starts = range(0, resamples, block)
     for start in tqdm(starts, desc="bootstrap", unit="block", leave=False, delay=2):
         size = min(block, resamples - start)
         drawn = rng.integers(rows, size=(size, rows)) + rows * np.arange(size)[:, None]
-        counts = np.bincount(drawn.reshape(-1), minlength=size * rows).reshape(size, rows)
-        sums[start : start + size] = (transposed @ counts.T.astype(np.float64)).T
-    return sums
+        yield np.bincount(drawn.reshape(-1), minlength=size * rows).reshape(size, rows).astype(np.float64)
 
 
 def percentile(value: float, resampled: Floats, confidence: float) -> Interval:
@@ -82,7 +84,7 @@ def basic(value: float, resampled: Floats, confidence: float) -> Interval:
 
 
 def headline(found: Predictions, config: Evaluation) -> dict[str, Interval]:
-    """accuracy, macro_f1, log_loss and calibration_error of the predictions, each with its interval.
+    """accuracy, roc_auc, macro_f1, log_loss and calibration_error of the predictions, each with its interval.
 
     Accuracy is a proportion and takes the score interval: the bootstrap of one is too narrow near 1 and has no width
     at 1 (Brown, Cai & DasGupta 2001). The others are resampled together.
@@ -97,7 +99,21 @@ def headline(found: Predictions, config: Evaluation) -> dict[str, Interval]:
         )
         for name, value in values.items()
     }
-    return {"accuracy": Interval(float(found.correct.mean()), float(low), float(high), "Wilson score"), **intervals}
+    return {
+        "accuracy": Interval(float(found.correct.mean()), float(low), float(high), "Wilson score"),
+        "roc_auc": _roc_auc(found, config),
+        **intervals,
+    }
+
+
+def _roc_auc(found: Predictions, config: Evaluation) -> Interval:
+    """Resamples in which a class does not occur have no such area, and are left out."""
+    labels, probabilities = found.labels, found.probabilities
+    value = float(metrics.roc_areas(labels, probabilities, np.ones((1, len(labels))))[0])
+    blocks = draws(len(labels), config.resamples, config.seed)
+    areas = np.concatenate([metrics.roc_areas(labels, probabilities, counts) for counts in blocks])
+    defined = areas[~np.isnan(areas)]
+    return percentile(value, defined if len(defined) else np.array([0.0, 1.0]), config.confidence)
 
 
 def _features(found: Predictions, bins: int) -> sparse.csr_array:

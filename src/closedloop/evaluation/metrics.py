@@ -53,3 +53,26 @@ def calibration_error(gaps: Floats, examples: ArrayLike) -> Floats:
     """
     total: Floats = np.abs(gaps).sum(axis=-1) / np.asarray(examples)
     return total
+
+
+def roc_areas(labels: Ints, probabilities: Floats, counts: Floats) -> Floats:
+    """Area under the ROC curve (R,) when example n occurs counts[r, n] times; NaN where a class does not occur.
+
+    The probability that an example of the class scores above one that is not of it, ties half (Hanley & McNeil 1982).
+    Of two classes, of the second one; of more, the mean over the classes of each against the rest.
+    """
+    classes = probabilities.shape[1]
+    of = [1] if classes == 2 else range(classes)
+    mean: Floats = np.mean([_roc_area(labels == code, probabilities[:, code], counts) for code in of], axis=0)
+    return mean
+
+
+def _roc_area(positive: NDArray[np.bool_], scores: Floats, counts: Floats) -> Floats:
+    order = np.argsort(scores, kind="stable")
+    first = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # of each run of equal scores
+    yes = np.add.reduceat(counts[:, order] * positive[order], first, axis=1)  # (R, distinct scores)
+    no = np.add.reduceat(counts[:, order] * ~positive[order], first, axis=1)
+    above = (yes * (np.cumsum(no, axis=1) - no / 2)).sum(axis=1)
+    pairs = yes.sum(axis=1) * no.sum(axis=1)
+    area: Floats = np.divide(above, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+    return area

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -12,30 +13,32 @@ from closedloop.files import atomic
 
 
 class _Served(nn.Module):
-    """The network with a softmax behind it."""
+    """The network with a softmax behind it; it takes the inputs in the order of their names.
 
-    def __init__(self, network: nn.Module) -> None:
+    By name, torch 2.13 exports no more than one of them.
+    """
+
+    def __init__(self, network: nn.Module, names: Iterable[str]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.names = network, tuple(names)
 
-    def forward(self, **inputs: Tensor) -> Tensor:
-        return torch.softmax(self.network(**inputs), dim=1)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.softmax(self.network(**dict(zip(self.names, inputs, strict=True))), dim=1)
 
 
 def export_onnx(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> None:
     """Write the network with a softmax behind it as ONNX; the batch size stays free. `inputs` is an example batch."""
-    model = _Served(network).eval().cpu().float()
+    model = _Served(network, inputs).eval().cpu().float()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is absent
     with atomic(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            (),
+            tuple(tensor[:2].cpu() for tensor in inputs.values()),  # one alone would be taken for constant
             temporary,
-            kwargs={name: tensor[:2].cpu() for name, tensor in inputs.items()},  # one alone would be taken for constant
             input_names=list(inputs),
             output_names=["probabilities"],
-            dynamic_shapes={"inputs": {name: {0: torch.export.Dim("batch")} for name in inputs}},
+            dynamic_shapes={"inputs": tuple({0: torch.export.Dim("batch")} for _ in inputs)},
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -50,5 +53,5 @@ def export_onnx(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> No
 @torch.no_grad()
 def probabilities(network: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     """torch's own answer in float32 on the CPU: what the exported model must reproduce."""
-    answer: Tensor = _Served(network).eval().cpu().float()(**{name: tensor.cpu() for name, tensor in inputs.items()})
+    answer: Tensor = _Served(network, inputs).eval().cpu().float()(*(tensor.cpu() for tensor in inputs.values()))
     return answer

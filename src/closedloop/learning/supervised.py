@@ -42,8 +42,13 @@ class SupervisedModule(pl.LightningModule):
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         inputs, targets = _parted(batch)
         logits = self(**augment(inputs, self.params.augmentation))
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.params.trainer.label_smoothing)
-        self._add("train", loss.detach() * len(targets), logits, targets)
+        # the members of an ensemble, where the network is one, (N, members, C): each learns by its own loss
+        members = logits if logits.ndim == 3 else logits[:, None]
+        each = targets[:, None].expand(members.shape[:2])
+        loss = F.cross_entropy(
+            members.flatten(0, 1), each.flatten(), label_smoothing=self.params.trainer.label_smoothing
+        )
+        self._add("train", loss.detach() * len(targets), members.mean(dim=1), targets)
         return loss
 
     def validation_step(self, batch: Batch, _index: int) -> None:

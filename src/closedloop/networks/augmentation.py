@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from closedloop.networks.schema import Affine, Augmentation
+from closedloop.networks.schema import Affine, Augmentation, Spectrogram
 
 
 def augment(batch: dict[str, Tensor], config: Augmentation) -> dict[str, Tensor]:
@@ -14,6 +14,8 @@ def augment(batch: dict[str, Tensor], config: Augmentation) -> dict[str, Tensor]
     match config:
         case Affine():
             return {**batch, "inputs": random_affine(batch["inputs"], config)}
+        case Spectrogram():
+            return {**batch, "inputs": random_spectrogram(batch["inputs"], config)}
         case _:
             return batch
 
@@ -40,3 +42,41 @@ def random_affine(images: Tensor, config: Affine) -> Tensor:
     )  # (N, 2, 3)
     grid = F.affine_grid(matrix, [count, 1, height, width], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def random_spectrogram(pictures: Tensor, config: Spectrogram) -> Tensor:
+    """Change each standardised spectrogram (N, 1, mels, frames) by its own draw; the border is continued.
+
+    Masks after SpecAugment (Park et al., 2019), moved pitches after VTLP (Jaitly and Hinton, 2013), here on the mel
+    scale, where another length of the vocal tract is about a shift.
+    """
+    changed = _moved(pictures, config)
+    bands = torch.linspace(-0.5, 0.5, pictures.shape[2], device=pictures.device).reshape(1, 1, -1, 1)
+    tilts = (torch.rand(len(pictures), 1, 1, 1, device=pictures.device) * 2 - 1) * config.tilt
+    changed = changed + tilts * bands + config.noise * torch.randn_like(changed)
+    for _ in range(config.masks):
+        for axis in (2, 3):
+            changed = changed.masked_fill(_mask(changed, axis, config.mask_share), 0.0)  # 0: the mean
+    return changed
+
+
+def _moved(pictures: Tensor, config: Spectrogram) -> Tensor:
+    """Stretched and shifted in time, shifted in pitch, bilinearly in one go."""
+    draw = torch.rand(len(pictures), 3, device=pictures.device) * 2 - 1
+    matrix = torch.zeros(len(pictures), 2, 3, device=pictures.device)
+    matrix[:, 0, 0] = 1 + draw[:, 0] * config.stretch
+    matrix[:, 0, 2] = draw[:, 1] * 2 * config.shift  # the sampling grid spans [-1, 1]: all frames are 2
+    matrix[:, 1, 1] = 1
+    matrix[:, 1, 2] = draw[:, 2] * 2 * config.pitch
+    grid = F.affine_grid(matrix, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _mask(pictures: Tensor, axis: int, share: float) -> Tensor:
+    """True for a stretch of an axis, of a random length up to a share of it, at a random place in each picture."""
+    length = pictures.shape[axis]
+    shape = [len(pictures), 1, 1, 1]
+    width = torch.rand(shape, device=pictures.device) * share * length
+    start = torch.rand(shape, device=pictures.device) * (length - width)
+    places = torch.arange(length, device=pictures.device).reshape([length if d == axis else 1 for d in range(4)])
+    return (places >= start) & (places < start + width)

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from closedloop.networks.cnn import CNN
+from closedloop.networks.cnn_gru import CNNGRU
+from closedloop.networks.mlp import MLP
+from closedloop.networks.schema import CNN as CNNConfig
+from closedloop.networks.schema import CNNGRU as CNNGRUConfig
+from closedloop.networks.schema import MLP as MLPConfig
 from closedloop.networks.schema import Model
 
 
@@ -18,6 +23,18 @@ class Input:
 
 
 def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> nn.Module:
-    """The network of a configuration; its forward takes the inputs by name, and gives one logit for each output."""
-    channels, height, width = inputs["inputs"].shape
-    return CNN(config, (channels, height, width), outputs)
+    """The network of a configuration; its forward takes the inputs by name, and gives one logit for each output.
+
+    In training it may give the logits of several members, (N, members, outputs), which learn each by its own loss.
+    """
+    match config:
+        case CNNConfig():
+            channels, height, width = inputs["inputs"].shape
+            return CNN(config, (channels, height, width), outputs)
+        case CNNGRUConfig():
+            channels, bands, frames = inputs["inputs"].shape
+            return CNNGRU(config, (channels, bands, frames), outputs)
+        case MLPConfig():
+            numbers = inputs["numbers"].shape[0] if "numbers" in inputs else 0
+            cardinalities = inputs["categories"].cardinalities if "categories" in inputs else ()
+            return MLP(config, numbers, cardinalities, outputs)

@@ -17,8 +17,50 @@ class CNN(Section):
     normalisation: Literal["none", "batch"] = "none"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return "-".join(map(str, self.filters))
 
-Model = CNN
+
+class CNNGRU(Section):
+    """Convolutions over spectrograms, then a GRU over time."""
+
+    name: Literal["cnn_gru"]
+    filters: Annotated[list[Positive], Field(min_length=1)] = [24, 48, 64]  # pooling halves the bands after each
+    kernel_size: Annotated[int, Field(ge=1, le=11)] = 3
+    pooled_time: Annotated[int, Field(ge=0)] = 2  # pooling halves the frames as well after this many of the first
+    hidden: Positive = 64  # of the GRU, in each direction
+    bidirectional: bool = True
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return "-".join(map(str, self.filters))
+
+
+class MLP(Section):
+    """A perceptron for tables."""
+
+    name: Literal["mlp"]
+    hidden: Annotated[list[Positive], Field(min_length=1)] = [192, 192]
+    members: Annotated[int, Field(ge=1, le=64)] = 4  # of an ensemble that shares nearly all its weights
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    category_width: Positive = 8  # of the embedding of a category
+    number_width: Positive = 16  # of the embedding of a number
+    frequencies: Positive = 32  # sines and cosines that a number is embedded by
+    # deviation of the frequencies at the start, in oscillations a unit of the normal score: larger ones tell values
+    # apart that lie closer together, and overfit sooner
+    frequency_scale: Annotated[float, Field(gt=0, le=100)] = 6.0
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return f"{'-'.join(map(str, self.hidden))} x{self.members}"
+
+
+Model = Annotated[CNN | CNNGRU | MLP, Field(discriminator="name")]
 
 
 class NoAugmentation(Section):
@@ -35,4 +77,17 @@ class Affine(Section):
     shear_degrees: Annotated[float, Field(ge=0, lt=90)] = 0
 
 
-Augmentation = Annotated[NoAugmentation | Affine, Field(discriminator="name")]
+class Spectrogram(Section):
+    """Random changes of training spectrograms; 0 switches a component off."""
+
+    name: Literal["spectrogram"] = "spectrogram"
+    stretch: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the time that a sound takes
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the frames
+    pitch: Annotated[float, Field(ge=0, lt=1)] = 0  # +- share of the bands by which all pitches move
+    tilt: Annotated[float, Field(ge=0)] = 0  # +- deviations that the highest band gains over the lowest: a microphone
+    noise: Annotated[float, Field(ge=0)] = 0  # deviations, of each band at each time
+    masks: Annotated[int, Field(ge=0)] = 0  # hidden stretches of time, and as many of pitch
+    mask_share: Annotated[float, Field(ge=0, le=1)] = 0.1  # of all frames or bands that each hides at most
+
+
+Augmentation = Annotated[NoAugmentation | Affine | Spectrogram, Field(discriminator="name")]

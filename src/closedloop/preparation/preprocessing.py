@@ -7,8 +7,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from closedloop.config import Params
-from closedloop.data.examples import PART, labels, read_examples, write_examples
-from closedloop.data.splits import DROPPED, assign_splits
+from closedloop.data.examples import GROUP, PART, labels, read_examples, write_examples
+from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.data.tensors import TARGETS, write_tensors
 from closedloop.paths import SPLITS, Paths
 from closedloop.preparation.raw import feedback_parts, read_raw
@@ -25,7 +25,10 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     known = np.isin(np.array(labels(examples)), params.task.classes)
     examples = examples.filter(pa.array(known))
     names, parts = np.array(labels(examples)), np.array(examples.column(PART).to_pylist())
-    splits = assign_splits(task.fingerprints(examples), names, parts, params.preprocess, feedback)
+    contents = task.fingerprints(examples)
+    if GROUP in examples.column_names:
+        contents = joined(contents, examples.column(GROUP).to_pylist())
+    splits = assign_splits(contents, names, parts, params.preprocess, feedback)
     for split in SPLITS:
         write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
     preprocessor = task.fit(read_examples(paths.examples("train")), params)

@@ -122,7 +122,7 @@ def _strings(examples: pa.Table, name: str) -> Strings:
 def _counts(parts: Strings, labels: Strings, params: Params) -> dict[str, dict[str, int]]:
     """Examples by part and class: the configured parts and classes first, in their order, also where there are none."""
     seen = Counter(zip(parts.tolist(), labels.tolist(), strict=True))
-    configured = [part.split for part in params.source.format.parts]
+    configured = params.source.format.splits
     names = [*configured, *sorted(set(parts.tolist()) - set(configured))]
     classes = [*params.task.classes, *sorted(set(labels.tolist()) - set(params.task.classes))]
     known = set(params.task.classes)
@@ -145,7 +145,7 @@ def _enough(counts: dict[str, dict[str, int]], params: Params) -> Finding:
 def _parts(counts: dict[str, dict[str, int]]) -> Finding:
     sizes = {part: sum(classes.values()) for part, classes in counts.items()}
     found = ", ".join(f"{part}: {size}" for part, size in sizes.items())
-    return Finding("parts", all(sizes.values()), found, "examples in every part of source.format.parts")
+    return Finding("parts", all(sizes.values()), found, "examples in every part of source.format")
 
 
 def _known_labels(ids: Strings, labels: Strings, params: Params) -> Finding:

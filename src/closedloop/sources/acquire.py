@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
@@ -18,6 +18,7 @@ from closedloop.sources.download import fetch
 from closedloop.sources.embedded import write_digits
 from closedloop.sources.mirror import VARIABLE, mirror
 from closedloop.sources.transport import is_local, public
+from closedloop.tasks.schema import IdxPart
 
 Entry = dict[str, Any]
 
@@ -72,7 +73,7 @@ def _supplied(partition: Partition, source: Source, paths: Paths) -> Entry:
 
 
 def _embedded(source: Source, raw: Path) -> list[Entry]:
-    origin = write_digits(raw, source.format.parts[0])
+    origin = write_digits(raw, cast(IdxPart, source.format.parts[0]))  # the configuration has seen to it
     return [_entry(raw / name, source, source.homepage, origin, sha256(raw / name)) for name in sorted(_names(source))]
 
 

@@ -1,11 +1,14 @@
 """The configuration of raw data by format, and what each kind of task takes: formats, networks, scenarios."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from closedloop.section import FileName, Section
+from closedloop.data.schema import Layout
+from closedloop.section import FileName, Positive, Section
 
 
 class Part(Section):
@@ -28,7 +31,18 @@ class IdxPart(Part):
         return (self.images, self.labels)
 
 
-class Idx(Section):
+class RawFormat(Section):
+    """What all formats have."""
+
+    parts: Sequence[Part]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The official parts that reading the files gives, in their order."""
+        return tuple(part.split for part in self.parts)
+
+
+class Idx(RawFormat):
     """Images of one size and their labels' bytes in IDX files, the format of MNIST."""
 
     name: Literal["idx"]
@@ -36,7 +50,110 @@ class Idx(Section):
     pixel_max: Annotated[int, Field(ge=1, le=255)]  # the value in the raw files that means full white
 
 
-Format = Idx
+class WavPart(Part):
+    archive: FileName
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.archive,)
+
+
+class Chosen(Section):
+    """Recordings by what one group of the pattern holds."""
+
+    group: str
+    values: Annotated[list[str], Field(min_length=1)]
+
+
+class WavArchive(RawFormat):
+    """Zips of WAV files whose names say what is in them."""
+
+    name: Literal["wav_archive"]
+    parts: Annotated[list[WavPart], Field(min_length=1)]
+    pattern: str  # a regular expression for the end of each path, with a group `label`
+    test: Chosen | None = None  # which recordings of the part `all` are the official test split
+    rate: Annotated[int, Field(ge=1_000, le=192_000)]  # Hz; recordings of other rates are brought to it
+    max_seconds: Annotated[float, Field(gt=0, le=60)] = 10  # longer recordings are refused, in files and in requests
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return ("train", "test") if self.test else super().splits
+
+    def split_of(self, part: WavPart, groups: dict[str, str]) -> str:
+        """The official part of a recording, by the groups found in its name."""
+        if not self.test:
+            return part.split
+        return "test" if groups[self.test.group] in self.test.values else "train"
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        try:
+            groups = re.compile(self.pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"pattern is no regular expression: {error}") from None
+        if "label" not in groups:
+            raise ValueError("pattern has no group (?P<label>…)")
+        if self.test and self.test.group not in groups:
+            raise ValueError(f"test.group must be a group of pattern, {', '.join(groups)}, not {self.test.group}")
+        if self.test and [part.split for part in self.parts] != ["all"]:
+            raise ValueError("test chooses from one part whose split is 'all'; leave it out where parts are official")
+        return self
+
+
+class TablePart(Part):
+    file: FileName
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+
+class Table(RawFormat):
+    """Rows of numbers and categories; every column of the files is named in exactly one place.
+
+    Without numbers and categories, all columns that are nothing else are taken for one or the other by their values.
+    """
+
+    name: Literal["table"]
+    parts: Annotated[list[TablePart], Field(min_length=1)]
+    layout: Layout
+    target: str  # the column of the classes' names
+    numbers: list[str] = []
+    categories: list[str] = []
+    ignored: list[str] = []  # columns that the model must not see, or that a request cannot have
+    id: str | None = None  # of distinct names; rows are counted where there is none
+    group: str | None = None  # rows of one group, as of one person, never stand in two splits
+
+    @model_validator(mode="after")
+    def _one_role(self) -> Self:
+        extra = [name for name in (self.id, self.group) if name is not None]
+        named = [self.target, *extra, *self.numbers, *self.categories, *self.ignored]
+        repeated = sorted({name for name in named if named.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} stands in more than one place; a column has one role")
+        return self
+
+
+Format = Annotated[Idx | WavArchive | Table, Field(discriminator="name")]
+
+
+class NoFeatures(Section):
+    name: Literal["none"] = "none"
+
+
+class LogMel(Section):
+    """Spectrograms on the mel scale, one size for all sounds."""
+
+    name: Literal["log_mel"]
+    seconds: Annotated[float, Field(gt=0, le=60)] = 1.0  # that the picture holds, centred on the sound
+    window_ms: Annotated[float, Field(gt=0)] = 32
+    hop_ms: Annotated[float, Field(gt=0)] = 10  # from frame to frame
+    mels: Positive = 40  # bands
+    low_hz: Annotated[float, Field(ge=0)] = 50  # where the lowest band begins; the highest ends at half the rate
+    range_db: Annotated[float, Field(gt=0)] = 60  # below the loudest point of a recording all is silence
+
+
+Features = Annotated[NoFeatures | LogMel, Field(discriminator="name")]
 
 
 @dataclass(frozen=True)
@@ -47,6 +164,7 @@ class Kind:
     models: tuple[str, ...]  # of model.name
     augmentations: tuple[str, ...]  # of augmentation.name, besides none
     scenarios: tuple[str, ...]  # of shift, besides none
+    features: tuple[str, ...] = ("none",)  # of preprocess.features.name
 
 
 KINDS = {
@@ -55,5 +173,18 @@ KINDS = {
         models=("cnn",),
         augmentations=("affine",),
         scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "imbalance"),
+    ),
+    "sounds": Kind(
+        formats=("wav_archive",),
+        models=("cnn_gru", "cnn"),
+        augmentations=("spectrogram",),
+        scenarios=("noise", "quiet", "clipping", "telephone", "speed", "reverberation", "imbalance"),
+        features=("log_mel",),
+    ),
+    "tables": Kind(
+        formats=("table",),
+        models=("mlp",),
+        augmentations=(),
+        scenarios=("inflation", "missing", "recoding", "imbalance"),
     ),
 }

@@ -10,6 +10,7 @@ from scipy import ndimage
 from closedloop.data.examples import LABEL
 from closedloop.errors import ConfigError, DataError
 from closedloop.tasks.images.request import IMAGE, column, pixels, with_pixels
+from closedloop.tasks.imbalance import imbalanced_rows
 
 Images = NDArray[np.uint8]
 
@@ -21,7 +22,6 @@ CONTRAST = (0.75, 0.60, 0.45, 0.30, 0.15)  # factor on the distance of each pixe
 ROTATION = (8, 16, 25, 38, 55)  # degrees, half of the images one way, half the other
 OCCLUSION = (0.14, 0.25, 0.36, 0.50, 0.62)  # side of the square that hides the image, share of the image's side
 IMBALANCE = (0.15, 0.30, 0.45, 0.65, 0.85)  # share of the rows that is redrawn from the few favoured classes
-FAVOURED = 0.3  # share of the classes that imbalance favours, at least one class
 
 
 def shift(examples: pa.Table, scenario: str, severity: int, rng: np.random.Generator) -> pa.Table:
@@ -88,18 +88,7 @@ def _imbalance(examples: pa.Table, share: float, rng: np.random.Generator) -> pa
     """Redraw rows so that a few classes, chosen at random, are over-represented; a row may then arrive repeatedly."""
     if LABEL not in examples.column_names or examples.column(LABEL).null_count:
         raise DataError("traffic.scenario imbalance needs a label for every example; choose another scenario")
-    labels = np.array(examples.column(LABEL).to_pylist())
-    classes, codes = np.unique(labels, return_inverse=True)
-    favoured = rng.choice(len(classes), max(1, round(FAVOURED * len(classes))), replace=False)
-    wanted = (1 - share) * np.bincount(codes) / len(codes)
-    wanted[favoured] += share / len(favoured)
-    counts = rng.multinomial(len(codes), wanted)
-    drawn = [
-        # each row once before any row twice
-        np.resize(rng.permutation(np.flatnonzero(codes == code)), count)
-        for code, count in enumerate(counts)
-    ]
-    rows = rng.permutation(np.concatenate(drawn))
+    rows = imbalanced_rows(examples.column(LABEL).to_pylist(), share, rng)
     # pyarrow 25 crashes on taking rows of nested lists out of a slice, so the images are taken by NumPy
     others = examples.drop_columns([IMAGE]).take(pa.array(rows))
     return others.add_column(examples.column_names.index(IMAGE), IMAGE, column(pixels(examples)[rows]))

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from closedloop.config import Params
-    from closedloop.tasks.schema import IdxPart
+    from closedloop.tasks.schema import Idx, IdxPart
 
 
 NEIGHBOURS, SMOOTHING = 3, 0.1  # of the baseline
@@ -109,11 +109,11 @@ class Images:
 
         from closedloop.data.examples import ID, LABEL, PART
 
-        parts = [(part, *self._read_part(raw, part)) for part in params.source.format.parts]
+        parts = [(part, *self._read_part(raw, part)) for part in _format(params).parts]
         sizes = {f"{part.images} {images.shape[1]}x{images.shape[2]}" for part, images, _ in parts}
         if len({images.shape[1:] for _, images, _ in parts}) > 1:
             raise DataError(f"images must be of one size in all parts, found {', '.join(sorted(sizes))}")
-        scale = params.source.format.pixel_max
+        scale = _format(params).pixel_max
         in_range = all(images.max(initial=0) <= scale for _, images, _ in parts)
         exact = np.round(np.arange(scale + 1 if in_range else 256) * 255 / scale)  # one for each raw value
         kind: type[np.unsignedinteger[Any]] = np.uint8 if in_range else np.uint16
@@ -156,7 +156,7 @@ class Images:
         flat = pixels(examples).reshape(examples.num_rows, -1)
         lowest, highest = flat.min(axis=1), flat.max(axis=1)
         beyond, blank = np.flatnonzero(highest > 255), np.flatnonzero(lowest == highest)
-        limits, scale = params.validation, params.source.format.pixel_max
+        limits, scale = params.validation, _format(params).pixel_max
         largest = round(int(highest.max()) * scale / 255)  # as in the raw files
 
         def ids(rows: NDArray[np.intp]) -> tuple[str, ...]:
@@ -240,6 +240,10 @@ class Images:
     def look(self, examples: "pa.Table", row: int) -> NDArray[np.uint8]:
         image: NDArray[np.uint8] = pixels(examples.slice(row, 1))[0]
         return image
+
+
+def _format(params: "Params") -> "Idx":
+    return cast("Idx", params.source.format)  # the configuration has seen to it
 
 
 TASK = Images()

@@ -1,0 +1,219 @@
+"""Tables in delimited text, Parquet or JSON lines, read into columns of text and of numbers."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from closedloop.data.schema import Delimited, JsonLines, Layout, Parquet
+from closedloop.errors import DataError
+
+NAMED = 5  # offending rows that an error names
+SHOWN = 40  # characters of a value that an error shows
+
+
+def read_table(path: Path, layout: Layout) -> pa.Table:
+    """Read a file as columns of text (string) or numbers (float64), null where a value is missing.
+
+    Text is stripped of spaces around it; delimited columns are all text. Rows are counted from 1, without a header.
+    Raises DataError when the file is missing, empty or not in the layout: it names the row.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is missing; run the acquire stage")
+    match layout:
+        case Delimited():
+            table = _read_delimited(path, layout)
+        case Parquet():
+            table = _read_parquet(path)
+        case JsonLines():
+            table = _read_json_lines(path)
+    if table.num_rows == 0:
+        raise DataError(f"{path} holds no rows")
+    return pa.table(
+        {name: _normal(table.column(name), layout, f"{path}: column {name}") for name in table.column_names}
+    )
+
+
+def parse_numbers(column: pa.ChunkedArray, where: str, remedy: str) -> pa.Array:
+    """A column of text or numbers as float64, null where it was.
+
+    Raises DataError that names the first rows whose value is no finite number; `remedy` says what to do about them.
+    """
+    parsed, wrong = try_numbers(column)
+    if len(wrong):
+        values = column.take(pa.array(wrong[:NAMED])).to_pylist()
+        shown = ", ".join(f"row {row + 1} {str(value)[:SHOWN]!r}" for row, value in zip(wrong, values, strict=False))
+        raise DataError(f"{where}: {len(wrong)} of {len(column)} values are no finite numbers, first {shown}; {remedy}")
+    return parsed
+
+
+def try_numbers(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.intp]]:
+    """A column as float64, and the rows whose value is no finite number."""
+    flat = column.combine_chunks()
+    if pa.types.is_floating(flat.type):
+        values = flat.to_numpy(zero_copy_only=False)
+        return flat, np.flatnonzero(np.isinf(values))
+    encoded = flat.dictionary_encode()  # each distinct text once
+    numbers = np.array([_number(text) for text in encoded.dictionary.to_pylist()] + [np.nan])
+    codes = encoded.indices.fill_null(len(numbers) - 1).to_numpy()
+    values = numbers[codes]
+    absent = flat.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(values, pa.float64(), mask=absent), np.flatnonzero(~np.isfinite(values) & ~absent)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text) if "_" not in text else np.nan  # Python's 1_000 is nobody else's
+    except ValueError:
+        return np.nan
+
+
+def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
+    names = layout.columns or _header(path, layout)
+    _distinct(path, names)
+    wrong: list[tuple[int, int]] = []
+
+    def note(row: Any) -> str:
+        wrong.append((row.number, row.actual_columns))
+        return "skip"
+
+    try:
+        table = pacsv.read_csv(
+            path,
+            pacsv.ReadOptions(
+                use_threads=False,  # with threads nobody knows the number of a row
+                encoding=layout.encoding,
+                column_names=names,
+                skip_rows=0 if layout.columns else 1,
+            ),
+            pacsv.ParseOptions(
+                delimiter=layout.delimiter,
+                quote_char=layout.quote or False,
+                newlines_in_values=bool(layout.quote),
+                invalid_row_handler=note,
+            ),
+            pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=[]),
+        )
+    except (pa.ArrowInvalid, UnicodeError, LookupError) as error:
+        raise DataError(_unreadable(path, layout, error)) from None
+    if wrong:
+        row, columns = wrong[0]
+        row -= 0 if layout.columns else 1  # the header is no row
+        raise DataError(
+            f"{path}: {len(wrong)} of {table.num_rows + len(wrong)} rows do not have {len(names)} columns, first row "
+            f"{row} with {columns}; is {layout.delimiter!r} the delimiter (layout.delimiter), and is a value with "
+            "it inside quoted (layout.quote)?"
+        )
+    return table
+
+
+def _header(path: Path, layout: Delimited) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig" if layout.encoding == "utf-8" else layout.encoding, newline="") as file:
+            quoting = {"quotechar": layout.quote} if layout.quote else {"quoting": csv.QUOTE_NONE}
+            names = next(csv.reader(file, delimiter=layout.delimiter, **quoting), [])
+    except (UnicodeError, LookupError, csv.Error) as error:
+        raise DataError(_unreadable(path, layout, error)) from None
+    if not names:
+        raise DataError(f"{path} is empty, or its first line is: there must be a header, or layout.columns")
+    return [name.strip() for name in names]
+
+
+def _distinct(path: Path, names: Iterable[str]) -> None:
+    names = list(names)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated or "" in names:
+        fault = (
+            f"has columns of the same name: {', '.join(map(repr, repeated))}" if repeated else "has a nameless column"
+        )
+        raise DataError(f"{path} {fault}; mend its first line, or name the columns in layout.columns")
+
+
+def _unreadable(path: Path, layout: Delimited, error: Exception) -> str:
+    if isinstance(error, LookupError):
+        return f"layout.encoding {layout.encoding!r} is no encoding; utf-8, latin-1, cp1252 and utf-16 are usual ones"
+    broken = _undecodable(path, layout.encoding)
+    if broken is not None:
+        return (
+            f"{path} is not {layout.encoding}: line {broken} holds bytes that are none; set layout.encoding, "
+            "perhaps to cp1252 or latin-1"
+        )
+    # what Arrow says may go on with the row itself
+    return f"{path} is not readable as delimited text: {str(error).splitlines()[0][:200]}"
+
+
+def _undecodable(path: Path, encoding: str) -> int | None:
+    """The number of the first line that is not in the encoding."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                return number
+    return None
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path} is not a readable Parquet file ({error})") from None
+
+
+def _read_json_lines(path: Path) -> pa.Table:
+    rows: list[dict[str, Any]] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise DataError(f"{path}: line {number} is not JSON: {str(error)[:100]}") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{path}: line {number} is no JSON object")
+            rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return pa.table({name: _typed(values, f"{path}: field {name}") for name, values in columns.items()})
+
+
+def _typed(values: list[Any], where: str) -> pa.Array:
+    kinds: dict[type, int] = {}
+    for row, value in enumerate(values):
+        kind = float if type(value) in (int, float) else type(value)
+        if value is not None:
+            kinds.setdefault(kind, row)
+    if len(kinds) > 1 or not kinds.keys() <= {float, str, bool}:
+        found = ", ".join(f"{_json_name(kind)} in row {row + 1}" for kind, row in kinds.items())
+        raise DataError(f"{where} holds {found}: it must hold numbers, texts or booleans, and only one of them")
+    if float in kinds:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    return pa.array(values, pa.bool_() if bool in kinds else pa.string())
+
+
+def _json_name(kind: type) -> str:
+    return {float: "a number", str: "a text", bool: "a boolean", list: "a list", dict: "an object"}[kind]
+
+
+def _normal(column: pa.ChunkedArray, layout: Layout, where: str) -> pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        numbers = column.cast(pa.float64(), safe=False)
+        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return column.cast(pa.string())
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise DataError(f"{where} is {kind}: numbers, text and booleans can be read")
+    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    return pc.if_else(pc.is_in(text, pa.array(layout.missing, pa.string())), pa.scalar(None, pa.string()), text)

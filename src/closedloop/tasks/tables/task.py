@@ -1,0 +1,187 @@
+"""Classification of rows of numbers and categories."""
+
+import hashlib
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from closedloop.errors import DataError
+from closedloop.files import read_json
+from closedloop.tasks.base import Baseline, Finding, Preprocessor
+from closedloop.tasks.tables.preprocessor import Category, Number, TablePreprocessor, as_floats
+from closedloop.tasks.tables.request import natural
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from closedloop.config import Params
+    from closedloop.tasks.schema import Table
+
+NAMED = 10  # ids that a finding names
+
+
+class Tables:
+    """Rows in delimited text, Parquet or JSON lines, one label each."""
+
+    takes_missing = True
+
+    def read(self, raw: Path, params: "Params") -> "pa.Table":
+        """Read the source's parts; numbers are float64, categories are text, null where a value is missing.
+
+        Raises DataError when a file cannot be read, its columns are not those of the configuration, or a number is not.
+        """
+        import pyarrow as pa
+
+        from closedloop.data.tables import read_table
+        from closedloop.tasks.tables.columns import check_names, examples, features
+
+        config = cast("Table", params.source.format)  # the configuration has seen to it
+        tables = [read_table(raw / part.file, config.layout) for part in config.parts]
+        for part, table in zip(config.parts, tables, strict=True):
+            check_names(table, config, str(raw / part.file))
+        different = [table for table in tables if set(table.column_names) != set(tables[0].column_names)]
+        if different:
+            odd = sorted(set(different[0].column_names) ^ set(tables[0].column_names))
+            raise DataError(f"the parts in {raw} differ in the columns {', '.join(odd)}")
+        roles = features(tables, config)
+        return pa.concat_tables(
+            examples(table, part.split, config, roles, str(raw / part.file))
+            for part, table in zip(config.parts, tables, strict=True)
+        )
+
+    def fingerprints(self, examples: "pa.Table") -> NDArray[np.uint64]:
+        """Of the fields by name, so that neither the order of the columns nor that of the configuration matters."""
+        numbers, categories = fields(examples)
+        encoded = [
+            [_packed(value) for value in examples.column(name).to_pylist()] for name in sorted([*numbers, *categories])
+        ]
+        digests = [hashlib.blake2b(b"".join(row), digest_size=8).digest() for row in zip(*encoded, strict=True)]
+        return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+
+    def examine(self, examples: "pa.Table", params: "Params") -> list[Finding]:
+        """Rows without a value, columns with too few or with one alone, and categories that are names."""
+        from closedloop.data.examples import ID
+
+        limits, rows = params.validation, examples.num_rows
+        numbers, categories = fields(examples)
+        gaps = {name: examples.column(name).null_count / rows for name in (*numbers, *categories)}
+        present = {name: examples.column(name).drop_null() for name in gaps}
+        distinct = {name: len(column.unique()) for name, column in present.items()}
+        blank = np.flatnonzero(
+            np.all([examples.column(name).is_null().to_numpy() for name in gaps], axis=0)  # all fields at once
+        )
+        hollow = [f"{name} {share:.1%}" for name, share in gaps.items() if share > limits.max_missing_share]
+        constant = [name for name, count in distinct.items() if count == 1]
+        names = [
+            f"{name} {distinct[name]} in {len(present[name])} rows"
+            for name in categories
+            if distinct[name] > limits.max_distinct_share * max(1, len(present[name]))
+        ]
+        fullest = max(gaps, key=lambda name: gaps[name])
+        return [
+            Finding(
+                check="blank rows",
+                passed=len(blank) <= limits.max_blank_share * rows,
+                found=f"{len(blank)} of {rows} rows have no value at all",
+                allowed=f"a share of at most {limits.max_blank_share} (validation.max_blank_share)",
+                examples=tuple(examples.column(ID).take(blank[:NAMED]).to_pylist()),
+            ),
+            Finding(
+                check="missing values",
+                passed=not hollow,
+                found=f"too many: {', '.join(hollow)}" if hollow else f"at most {gaps[fullest]:.1%}, in {fullest}",
+                allowed=f"a share of at most {limits.max_missing_share} of each column (validation.max_missing_share)",
+            ),
+            Finding(
+                check="constant columns",
+                passed=not constant or rows < limits.min_examples,  # of a small batch it says nothing
+                found=f"of one value only: {', '.join(constant)}" if constant else "none",
+                allowed="none; name them in source.format.ignored",
+            ),
+            Finding(
+                check="distinct categories",
+                passed=not names or rows < limits.min_examples,
+                found=f"too many: {', '.join(names)}" if names else "values come back in every column",
+                allowed=f"a share of at most {limits.max_distinct_share} of them (validation.max_distinct_share); "
+                "a name belongs into source.format.ignored or id, a number into numbers",
+            ),
+        ]
+
+    def fit(self, train: "pa.Table", params: "Params") -> Preprocessor:
+        """Quantiles of the numbers and values of the categories over the training split."""
+        numbers, categories = fields(train)
+        columns = {name: train.column(name).to_pylist() for name in categories}
+        return TablePreprocessor(
+            classes=params.task.classes,
+            numbers=[Number.fit(name, as_floats(train, name)) for name in numbers],
+            categories=[Category.fit(name, column) for name, column in columns.items()],
+            missing=cast("Table", params.source.format).layout.missing,
+            typical={name: _most_frequent(column) for name, column in columns.items()},
+        )
+
+    def load_preprocessor(self, folder: Path) -> Preprocessor:
+        content = read_json(folder / "preprocessor.json")
+        content.pop("kind")
+        numbers = [Number(**number) for number in content.pop("numbers")]
+        categories = [Category(**category) for category in content.pop("categories")]
+        return TablePreprocessor(numbers=numbers, categories=categories, **content)
+
+    def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:
+        from closedloop.tasks.tables.baseline import gradient_boosting
+
+        return gradient_boosting(self.describe(train), train, self.describe(examples), params.task.classes)
+
+    def describe(self, examples: "pa.Table") -> "pd.DataFrame":
+        from closedloop.tasks.tables.descriptors import describe
+
+        return describe(examples, *fields(examples))
+
+    def shift(self, examples: "pa.Table", scenario: str, severity: int, rng: np.random.Generator) -> "pa.Table":
+        from closedloop.tasks.tables.shifts import shift
+
+        return shift(examples, scenario, severity, rng)
+
+    def look(self, examples: "pa.Table", row: int) -> str:
+        """Each field's name and value on a line of its own."""
+        numbers, categories = fields(examples)
+        values = examples.slice(row, 1).select([*numbers, *categories]).to_pylist()[0]
+        return "\n".join(f"{name}: {_shown(value)}" for name, value in values.items())
+
+
+def fields(examples: "pa.Table") -> tuple[list[str], list[str]]:
+    """The names of the numbers, and those of the categories: what an example has besides what all kinds have."""
+    import pyarrow as pa
+
+    from closedloop.data.examples import GROUP, ID, LABEL, PART
+
+    content = [field for field in examples.schema if field.name not in (ID, PART, LABEL, GROUP)]
+    numbers = [field.name for field in content if pa.types.is_floating(field.type)]
+    return numbers, [field.name for field in content if field.name not in numbers]
+
+
+def _packed(value: float | str | None) -> bytes:
+    """A value as bytes of which none is the beginning of another's."""
+    if value is None:
+        return b"\0"
+    if isinstance(value, str):
+        content = value.encode()
+        return b"\1" + struct.pack("<q", len(content)) + content
+    return b"\2" + struct.pack("<d", value + 0.0)  # 0 and -0 are the same
+
+
+def _most_frequent(column: list[str | None]) -> str | None:
+    values, counts = np.unique([value for value in column if value is not None], return_counts=True)
+    return str(values[counts.argmax()]) if len(values) else None
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "(missing)"
+    return str(natural(value)) if isinstance(value, float) else str(value)
+
+
+TASK = Tables()
