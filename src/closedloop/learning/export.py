@@ -18,7 +18,7 @@ class _Served(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, **inputs: Tensor) -> Tensor:
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:  # the exporter follows a dict, not **inputs
         return torch.softmax(self.network(**inputs), dim=1)
 
 
@@ -32,7 +32,8 @@ def export_onnx(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> No
             model,
             (),
             temporary,
-            kwargs={name: tensor[:2].cpu() for name, tensor in inputs.items()},  # one alone would be taken for constant
+            # two examples: one alone would be taken for constant
+            kwargs={"inputs": {name: tensor[:2].cpu() for name, tensor in inputs.items()}},
             input_names=list(inputs),
             output_names=["probabilities"],
             dynamic_shapes={"inputs": {name: {0: torch.export.Dim("batch")} for name in inputs}},
@@ -50,5 +51,5 @@ def export_onnx(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> No
 @torch.no_grad()
 def probabilities(network: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     """torch's own answer in float32 on the CPU: what the exported model must reproduce."""
-    answer: Tensor = _Served(network).eval().cpu().float()(**{name: tensor.cpu() for name, tensor in inputs.items()})
+    answer: Tensor = _Served(network).eval().cpu().float()({name: tensor.cpu() for name, tensor in inputs.items()})
     return answer

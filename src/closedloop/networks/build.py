@@ -10,6 +10,10 @@ from closedloop.networks.cnn_gru import CNNGRU
 from closedloop.networks.schema import CNN as CNNConfig
 from closedloop.networks.schema import CNNGRU as CNNGRUConfig
 from closedloop.networks.schema import Model
+from closedloop.networks.schema import TextLSTM as TextLSTMConfig
+from closedloop.networks.schema import TextTransformer as TextTransformerConfig
+from closedloop.networks.text_lstm import TextLSTM
+from closedloop.networks.text_transformer import TextTransformer
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Input:
     """One input of a network, by what a batch of it holds for each example."""
 
     shape: tuple[int, ...]
-    cardinalities: tuple[int, ...] = ()  # of an integer input: how many values each of its columns has
+    cardinalities: tuple[int, ...] = ()  # of an integer input: the values of each column; one number is of them all
 
 
 def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> nn.Module:
@@ -29,3 +33,9 @@ def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> n
         case CNNGRUConfig():
             channels, bands, frames = inputs["inputs"].shape
             return CNNGRU(config, (channels, bands, frames), outputs)
+        case TextTransformerConfig():
+            tokens, ngrams = inputs["tokens"], inputs["ngrams"]
+            return TextTransformer(config, tokens.shape[0], tokens.cardinalities[0], ngrams.cardinalities[0], outputs)
+        case TextLSTMConfig():
+            tokens, ngrams = inputs["tokens"], inputs["ngrams"]
+            return TextLSTM(config, tokens.cardinalities[0], ngrams.cardinalities[0], outputs)

@@ -73,8 +73,7 @@ def training_run(params: Params, run_id: str | None) -> Iterator[Run]:
 
 
 def run_name(params: Params) -> str:
-    shape = "-".join(str(filters) for filters in params.model.filters)
-    return f"{params.model.name} {shape}, {params.trainer.max_epochs} epochs, seed {params.seed}"
+    return f"{params.model.name} {params.model.shape}, {params.trainer.max_epochs} epochs, seed {params.seed}"
 
 
 def create_run(client: Any, params: Params, stage: str, name: str, lost: str | None = None) -> Run:
