@@ -21,8 +21,8 @@ def read_text_table(path: Path, part: TextPart, config: TextTable) -> tuple[list
     except UnicodeDecodeError as error:
         place = content[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path}, line {place}: byte {content[error.start]:#04x} is not {config.encoding}; name the file's encoding "
-            "in source.format.encoding"
+            f"{path}, line {place}: byte {content[error.start]:#04x} is not {config.encoding}; name the file's "
+            "encoding in source.format.encoding"
         ) from None
     texts, labels = [], []
     expected, needed = 0, 1 + max(part.text_column, part.label_column)

@@ -22,15 +22,16 @@ class BytePairs:
 
     def __init__(self, alphabet: Sequence[str], merges: Sequence[Pair]) -> None:
         self.alphabet, self.merges = list(alphabet), [(left, right) for left, right in merges]
-        tokens = [*self.alphabet, *dict.fromkeys(left + right for left, right in self.merges)]
-        self._ids = {token: code for code, token in enumerate(dict.fromkeys(tokens), SPECIAL)}
+        # two ways to the same token are one token; its id is its place, behind padding and unknown
+        self.tokens = list(dict.fromkeys([*self.alphabet, *(left + right for left, right in self.merges)]))
+        self._ids = {token: code for code, token in enumerate(self.tokens, SPECIAL)}
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._word = lru_cache(WORDS_KEPT)(self._encode_word)
 
     @property
     def size(self) -> int:
         """How many ids there are, padding and unknown among them."""
-        return SPECIAL + len(self._ids)
+        return SPECIAL + len(self.tokens)
 
     def encode(self, text: str, longest: int) -> list[int]:
         """The ids of the first `longest` tokens."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-LINK = re.compile(r"https?:|www\.|[a-z0-9]\.(?:com|net|org|info|biz|co|uk|tv|me)\b", re.IGNORECASE)
+LINK = re.compile(r"(?:https?:|www\.|[a-z0-9]\.(?:com|net|org|info|biz|co|uk|tv|me)\b)\S*", re.IGNORECASE)
 LONG_NUMBER = re.compile(r"\d{5,}")  # of a telephone, a short code, an order
 WORD = re.compile(r"[^\W_]+")
 VOWELS = frozenset("aeiouyáàâäãåæéèêëíìîïóòôöõøœúùûüýÿаеёиоуыэюяαεηιουω")
