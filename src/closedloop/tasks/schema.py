@@ -163,7 +163,7 @@ class Tokens(Section):
     longest: Annotated[int, Field(ge=1, le=8)] = 5
     min_texts: Positive = 2  # training texts that an n-gram has to stand in
     max_ngrams: Annotated[int, Field(ge=1, le=8192)] = 768  # of a text: those that come first
-    max_characters: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000  # of a request: a longer one is refused
+    max_characters: Annotated[int, Field(ge=1, le=100_000)] = 2000  # of a request: a longer one is refused
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
