@@ -37,7 +37,14 @@ class RemoteFile(Section):
     name: FileName  # under data/<task>/raw/
     url: Annotated[str, Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the unpacked content
-    unpack: Literal["none", "gzip"] = "none"
+    unpack: Literal["none", "gzip", "zip"] = "none"
+    member: str = ""  # of a zip: which of its files; a mirror may hold that one by itself
+
+    @model_validator(mode="after")
+    def _named_member(self) -> Self:
+        if (self.unpack == "zip") != bool(self.member):
+            raise ValueError("member names the file inside an archive exactly when unpack is 'zip'")
+        return self
 
 
 class Source(Section):
@@ -80,7 +87,7 @@ class Validation(Section):
     max_duplicate_share: Share = 0.05  # further copies of an example, within one official part
     max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
     max_conflicting_share: Share = 0.001  # same content, different labels
-    max_blank_share: Share = 0.001  # examples without content: images of one value only, rows of missing values only
+    max_blank_share: Share = 0.001  # without content: one value only, white space only, missing values only
     max_missing_share: Share = 0.5  # of the values of one column of a table
     max_distinct_share: Share = 0.5  # distinct values of one category of a table; with more it is a name, or a number
     min_value_range: Share = 0.5  # share of source.pixel_max that the brightest pixel of all must reach
@@ -93,6 +100,9 @@ class Preprocess(Section):
     production_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # kept for traffic and monitor, never trained on
     # of each partition of labelled feedback: proves the gate's point, and is the monitor's idea of normal afterwards
     feedback_test_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    # further copies of an example; all of them share a split, but each counts there: in the loss, and in the accuracy.
+    # `drop` leaves the first alone; an official test part is kept whole in any case
+    copies: Literal["keep", "drop"] = "keep"
     features: Features = NoFeatures()  # what the transform makes of an example, for kinds that leave a choice
 
     @model_validator(mode="after")

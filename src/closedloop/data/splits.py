@@ -12,7 +12,8 @@ from closedloop.config import Preprocess
 from closedloop.errors import DataError
 from closedloop.paths import SPLITS
 
-DROPPED = "dropped"  # a copy of an official test example elsewhere, or of an earlier example in a feedback part
+# a copy of an official test example elsewhere, or of an earlier example in a feedback part; or any, where so configured
+DROPPED = "dropped"
 
 Hashes = NDArray[np.uint64]
 Strings = NDArray[np.str_]
@@ -30,6 +31,8 @@ def assign_splits(
     `feedback` names the parts that came later, the earliest first. Each is cut on its own into test, validation and
     train, without what stands in an earlier part; the splits of all earlier parts are as they were without it.
 
+    With `config.copies` "drop" only the first example of each content has a split, but in an official test part.
+
     Raises DataError when a split of the official parts comes out empty.
     """
     splits = np.full(len(parts), DROPPED, dtype="<U10")
@@ -41,6 +44,8 @@ def assign_splits(
         fresh = part & ~np.isin(fingerprints, fingerprints[known])
         splits[fresh] = _cut_feedback(fingerprints[fresh], labels[fresh], config)
         known = known | part
+    if config.copies == "drop":
+        splits[_further_copies(fingerprints) & (parts != "test")] = DROPPED
     return splits
 
 
@@ -115,6 +120,13 @@ def _evenly(total: int, chosen: int) -> NDArray[np.bool_]:
     """`chosen` of `total` places, spread evenly."""
     steps = np.arange(total + 1) * chosen // total
     return np.diff(steps) > 0
+
+
+def _further_copies(fingerprints: Hashes) -> NDArray[np.bool_]:
+    """Which examples repeat the content of one before them."""
+    further = np.ones(len(fingerprints), dtype=bool)
+    further[np.unique(fingerprints, return_index=True)[1]] = False
+    return further
 
 
 def _distinct(fingerprints: Hashes, labels: Strings) -> tuple[Hashes, Strings]:

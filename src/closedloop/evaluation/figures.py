@@ -48,7 +48,7 @@ STYLE: dict[Any, Any] = {  # Any: only matplotlib, imported late, can name its k
 ANNOTATED = 20  # classes up to which a cell of the confusion matrix has room for its count
 NAMED = 40  # classes up to which each has room for its name
 COLUMNS, SHOWN = 8, 24  # of the picture of mistakes
-LINE, LINES = 26, 14  # characters and lines of an example of text in it
+LINE, LINES = 24, 14  # characters and lines of an example of text in it
 
 
 @contextmanager
@@ -200,7 +200,8 @@ def _example(axes: "Axes", found: Predictions, row: int, seen: NDArray[np.uint8]
     axes.set_title(f"said {short(said, 9)}", color=colour, fontsize=9.5, pad=15, weight="bold")
     axes.text(0, 1.04, f"is {short(truth, 14)}", transform=axes.transAxes, fontsize=9, va="bottom", in_layout=False)
     below = f"{found.confidence[row]:.1%}  {short(found.ids[row], 14)}"
-    axes.text(0, -0.03, below, transform=axes.transAxes, fontsize=7, color=GREY, va="top", in_layout=False)
+    height = 0.09 if isinstance(seen, str) else -0.03  # a picture leaves room below itself, a text has its axes whole
+    axes.text(0, height, below, transform=axes.transAxes, fontsize=7, color=GREY, va="top", in_layout=False)
 
 
 def training_curves(history_csv: Path, out_png: Path) -> None:

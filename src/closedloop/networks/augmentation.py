@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from closedloop.networks.schema import Affine, Augmentation, Spectrogram
+from closedloop.networks.schema import Affine, Augmentation, Spectrogram, TokenDropout
+from closedloop.networks.texts import PADDING, UNKNOWN
 
 
 def augment(batch: dict[str, Tensor], config: Augmentation) -> dict[str, Tensor]:
@@ -16,8 +17,16 @@ def augment(batch: dict[str, Tensor], config: Augmentation) -> dict[str, Tensor]
             return {**batch, "inputs": random_affine(batch["inputs"], config)}
         case Spectrogram():
             return {**batch, "inputs": random_spectrogram(batch["inputs"], config)}
+        case TokenDropout():
+            return {**batch, "tokens": token_dropout(batch["tokens"], config.share)}
         case _:
             return batch
+
+
+def token_dropout(tokens: Tensor, share: float) -> Tensor:
+    """Make a share of the tokens (N, L) unknown, each by its own draw; padding stays."""
+    dropped = (torch.rand(tokens.shape, device=tokens.device) < share) & (tokens != PADDING)
+    return tokens.masked_fill(dropped, UNKNOWN)
 
 
 def random_affine(images: Tensor, config: Affine) -> Tensor:

@@ -12,6 +12,10 @@ from closedloop.networks.schema import CNN as CNNConfig
 from closedloop.networks.schema import CNNGRU as CNNGRUConfig
 from closedloop.networks.schema import MLP as MLPConfig
 from closedloop.networks.schema import Model
+from closedloop.networks.schema import TextLSTM as TextLSTMConfig
+from closedloop.networks.schema import TextTransformer as TextTransformerConfig
+from closedloop.networks.text_lstm import TextLSTM
+from closedloop.networks.text_transformer import TextTransformer
 
 
 @dataclass(frozen=True)
@@ -38,3 +42,9 @@ def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> n
             numbers = inputs["numbers"].shape[0] if "numbers" in inputs else 0
             cardinalities = inputs["categories"].cardinalities if "categories" in inputs else ()
             return MLP(config, numbers, cardinalities, outputs)
+        case TextTransformerConfig():
+            tokens, ngrams = inputs["tokens"], inputs["ngrams"]
+            return TextTransformer(config, tokens.shape[0], tokens.cardinalities[0], ngrams.cardinalities[0], outputs)
+        case TextLSTMConfig():
+            tokens, ngrams = inputs["tokens"], inputs["ngrams"]
+            return TextLSTM(config, tokens.cardinalities[0], ngrams.cardinalities[0], outputs)

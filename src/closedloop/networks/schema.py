@@ -1,8 +1,8 @@
 """The configuration of each network and each augmentation; the modules beside this one read it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from closedloop.section import Positive, Section
 
@@ -60,7 +60,45 @@ class MLP(Section):
         return f"{'-'.join(map(str, self.hidden))} x{self.members}"
 
 
-Model = Annotated[CNN | CNNGRU | MLP, Field(discriminator="name")]
+class TextNetwork(Section):
+    """What networks for texts share."""
+
+    width: Annotated[int, Field(ge=2, le=4096)] = 64  # of a token's embedding
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    # factor on the logits that character n-grams add; 0: tokens alone
+    ngram_scale: Annotated[float, Field(ge=0, le=100)] = 8
+    ngram_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class TextTransformer(TextNetwork):
+    name: Literal["text_transformer"]
+    layers: Annotated[int, Field(ge=1, le=48)] = 2
+    heads: Positive = 4
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return f"{self.layers}x{self.width}"
+
+
+class TextLSTM(TextNetwork):
+    name: Literal["text_lstm"]
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 64  # of the state, in each direction
+    layers: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return f"{self.layers}x{self.hidden}"
+
+
+Model = Annotated[CNN | CNNGRU | MLP | TextTransformer | TextLSTM, Field(discriminator="name")]
 
 
 class NoAugmentation(Section):
@@ -90,4 +128,11 @@ class Spectrogram(Section):
     mask_share: Annotated[float, Field(ge=0, le=1)] = 0.1  # of all frames or bands that each hides at most
 
 
-Augmentation = Annotated[NoAugmentation | Affine | Spectrogram, Field(discriminator="name")]
+class TokenDropout(Section):
+    """Training texts with some of their tokens made unknown (Iyyer et al., 2015)."""
+
+    name: Literal["token_dropout"]
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+Augmentation = Annotated[NoAugmentation | Affine | Spectrogram | TokenDropout, Field(discriminator="name")]

@@ -3,12 +3,17 @@
 import gzip
 import hashlib
 import io
+import shutil
 import sys
+import tempfile
 import time
+import zipfile
 import zlib
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
+from urllib.parse import quote
 
 from tqdm import tqdm
 
@@ -36,9 +41,13 @@ def fetch(file: RemoteFile, destination: Path, source: Source, mirror: str | Non
     expected and what was found; `destination` is untouched then.
     """
     missing = []
-    for place in locations(file.url, mirror):
+    bare = file.model_copy(update={"unpack": "none"})  # a mirror may hold the file of an archive by itself
+    places = [(place, file) for place in locations(file.url, mirror)]
+    if mirror and file.member and not is_local(file.url):
+        places += [(place, bare) for place in locations(f"{file.url}/{quote(file.member)}", mirror)]
+    for place, packed in places:
         try:
-            return _with_retries(file, place, destination, source)
+            return _with_retries(packed, place, destination, source)
         except NotThere as error:
             missing.append(str(error))
     if mirror is None or is_local(file.url):
@@ -75,9 +84,9 @@ def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float)
         temporary.open("wb") as target,
         # small files come and go without a bar
         tqdm(total=body.size, desc=file.name, unit="B", unit_scale=True, delay=0.5) as bar,
-        closing(_unpacked(body, file)) as content,
+        closing(_unpacked(body, file, url)) as content,
     ):
-        while chunk := _read(content, body, url):
+        while chunk := _read(content, body, file, url):
             digest.update(chunk)
             target.write(chunk)
             size += len(chunk)
@@ -92,12 +101,32 @@ def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float)
     return Fetched(public(url), size)
 
 
-def _unpacked(body: Body, file: RemoteFile) -> io.BufferedIOBase:
+def _unpacked(body: Body, file: RemoteFile, url: str) -> io.BufferedIOBase:
     buffered = io.BufferedReader(body, CHUNK)
-    return gzip.GzipFile(fileobj=buffered) if file.unpack == "gzip" else buffered
+    match file.unpack:
+        case "gzip":
+            return gzip.GzipFile(fileobj=buffered)
+        case "zip":
+            return cast(io.BufferedIOBase, _member(buffered, file, url))
+        case _:
+            return buffered
 
 
-def _read(content: io.BufferedIOBase, body: Body, url: str) -> bytes:
+def _member(packed: IO[bytes] | io.BufferedIOBase, file: RemoteFile, url: str) -> IO[bytes]:
+    """One file of a zip archive, whose table of contents stands at its end: the archive is kept aside meanwhile."""
+    archive = tempfile.TemporaryFile()  # noqa: SIM115  gone when the member is closed
+    shutil.copyfileobj(packed, archive, CHUNK)
+    try:
+        return zipfile.ZipFile(archive).open(file.member)
+    except KeyError:
+        raise SourceError(
+            f"{public(url)} holds no file {file.member!r}; correct the member of {file.name} in conf/source/"
+        ) from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise SourceError(f"{public(url)} is not a sound zip file: {error}") from None
+
+
+def _read(content: io.BufferedIOBase, body: Body, file: RemoteFile, url: str) -> bytes:
     """The next piece of unpacked content, at most CHUNK bytes however well it was packed."""
     try:
         return content.read(CHUNK)
@@ -105,5 +134,7 @@ def _read(content: io.BufferedIOBase, body: Body, url: str) -> bytes:
         message = f"{public(url)} was cut short: its gzip stream has no end after {body.received} bytes"
         # with all announced bytes here, it is the published file that is cut short
         raise (SourceError if body.size == body.received else Transient)(message) from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise SourceError(f"{public(url)} is not a sound gzip file after {body.received} bytes: {error}") from None
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(
+            f"{public(url)} is not a sound {file.unpack} file after {body.received} bytes: {error}"
+        ) from None

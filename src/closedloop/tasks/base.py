@@ -53,7 +53,7 @@ class Preprocessor(Protocol):
 
     @property
     def cardinalities(self) -> dict[str, list[int]]:
-        """How many values each column of an integer input has, by the input's name."""
+        """How many values each column of an integer input has, by the input's name; one number is of them all."""
 
     def transform(self, examples: "pa.Table") -> Arrays:
         """Examples in request form -> the network's inputs."""

@@ -1,11 +1,12 @@
 """The configuration of raw data by format, and what each kind of task takes: formats, networks, scenarios."""
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from closedloop.data.schema import Layout
 from closedloop.section import FileName, Positive, Section
@@ -134,7 +135,41 @@ class Table(RawFormat):
         return self
 
 
-Format = Annotated[Idx | WavArchive | Table, Field(discriminator="name")]
+class TextPart(Part):
+    file: FileName
+    label_column: Annotated[int, Field(ge=0)] = 0  # counted from 0
+    text_column: Annotated[int, Field(ge=0)] = 1
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.label_column == self.text_column:
+            raise ValueError(f"label_column and text_column are both {self.text_column}")
+        return self
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+        "\n".encode(name)
+    except (LookupError, UnicodeError, ValueError):
+        raise ValueError(f"{name!r} is no encoding of text that Python knows, such as utf-8 or cp1252") from None
+    return name
+
+
+class TextTable(RawFormat):
+    """One text and its label a line, in a delimited file without header and without quoting."""
+
+    name: Literal["text_table"]
+    parts: Annotated[list[TextPart], Field(min_length=1)]
+    delimiter: Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]+$")] = "\t"
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+
+
+Format = Annotated[Idx | WavArchive | Table | TextTable, Field(discriminator="name")]
 
 
 class NoFeatures(Section):
@@ -153,7 +188,26 @@ class LogMel(Section):
     range_db: Annotated[float, Field(gt=0)] = 60  # below the loudest point of a recording all is silence
 
 
-Features = Annotated[NoFeatures | LogMel, Field(discriminator="name")]
+class Tokens(Section):
+    """Texts as token ids, and as weighted character n-grams; both vocabularies come from the training split."""
+
+    name: Literal["tokens"]
+    vocabulary: Annotated[int, Field(ge=64, le=65_536)] = 2000  # tokens, padding and unknown among them
+    max_tokens: Annotated[int, Field(ge=4, le=2048)] = 128  # what comes after them is not seen by the network's tokens
+    shortest: Annotated[int, Field(ge=1, le=8)] = 2  # characters of an n-gram
+    longest: Annotated[int, Field(ge=1, le=8)] = 5
+    min_texts: Positive = 2  # training texts that an n-gram has to stand in
+    max_ngrams: Annotated[int, Field(ge=1, le=8192)] = 768  # of a text: those that come first
+    max_characters: Annotated[int, Field(ge=1, le=100_000)] = 2000  # of a request: a longer one is refused
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.shortest > self.longest:
+            raise ValueError(f"shortest ({self.shortest}) cannot exceed longest ({self.longest})")
+        return self
+
+
+Features = Annotated[NoFeatures | LogMel | Tokens, Field(discriminator="name")]
 
 
 @dataclass(frozen=True)
@@ -186,5 +240,12 @@ KINDS = {
         models=("mlp",),
         augmentations=(),
         scenarios=("inflation", "missing", "recoding", "imbalance"),
+    ),
+    "texts": Kind(
+        formats=("text_table",),
+        models=("text_transformer", "text_lstm"),
+        augmentations=("token_dropout",),
+        scenarios=("typos", "shouting", "truncation", "obfuscation", "homoglyphs", "imbalance"),
+        features=("tokens",),
     ),
 }

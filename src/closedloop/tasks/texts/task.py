@@ -1,0 +1,126 @@
+"""Classification of texts."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from closedloop.errors import DataError
+from closedloop.tasks.base import Baseline, Finding, Preprocessor
+from closedloop.tasks.texts import preprocessor
+from closedloop.tasks.texts.request import TEXT, texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from closedloop.config import Params
+    from closedloop.tasks.schema import TextTable, Tokens
+
+
+class Texts:
+    """Texts in a table, one label each."""
+
+    takes_missing = False
+
+    def read(self, raw: Path, params: "Params") -> "pa.Table":
+        """Read the source's parts; a text stays as it is, down to its white space.
+
+        Raises DataError when a file is missing, is not in the encoding, or a line has too few or too many fields.
+        """
+        import pyarrow as pa
+
+        from closedloop.data.examples import ID, LABEL, PART
+        from closedloop.data.text_table import read_text_table
+
+        config, parts = cast("TextTable", params.source.format), []  # the configuration has seen to it
+        for part in config.parts:
+            found, labels = read_text_table(raw / part.file, part, config)
+            columns = {
+                ID: [f"{part.split}-{row:06d}" for row in range(len(found))],
+                PART: [part.split] * len(found),
+                TEXT: found,
+                LABEL: labels,
+            }
+            parts.append(pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()}))
+        return pa.concat_tables(parts)
+
+    def fingerprints(self, examples: "pa.Table") -> NDArray[np.uint64]:
+        digests = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts(examples)]
+        return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+
+    def examine(self, examples: "pa.Table", params: "Params") -> list[Finding]:
+        """Texts that say nothing, and characters that a wrong encoding leaves behind."""
+        from closedloop.data.examples import ID
+
+        found, limits = texts(examples), params.validation
+        names: list[str] = examples.column(ID).to_pylist()
+        blank = [name for name, text in zip(names, found, strict=True) if not text.strip()]
+        broken = [name for name, text in zip(names, found, strict=True) if "\ufffd" in text]
+        return [
+            Finding(
+                check="blank texts",
+                passed=len(blank) <= limits.max_blank_share * len(found),
+                found=f"{len(blank)} of {len(found)} have nothing but white space",
+                allowed=f"a share of at most {limits.max_blank_share} (validation.max_blank_share)",
+                examples=tuple(blank[:10]),
+            ),
+            Finding(
+                check="encoding",
+                passed=len(broken) <= limits.max_blank_share * len(found),
+                found=f"{len(broken)} of {len(found)} hold U+FFFD, which stands for bytes that could not be read",
+                allowed=f"a share of at most {limits.max_blank_share} (validation.max_blank_share); see "
+                "source.format.encoding",
+                examples=tuple(broken[:10]),
+            ),
+        ]
+
+    def fit(self, train: "pa.Table", params: "Params") -> Preprocessor:
+        """Learn the vocabularies of tokens and of character n-grams.
+
+        Raises DataError when a training text is longer than a request may be, or there is nothing but white space.
+        """
+        found, config = texts(train), cast("Tokens", params.preprocess.features)
+        longest = max(map(len, found))
+        if longest > config.max_characters:
+            raise DataError(
+                f"the longest training text has {longest} characters, requests may have {config.max_characters}: raise "
+                "preprocess.features.max_characters"
+            )
+        if not any(map(str.strip, found)):
+            raise DataError("all texts of the training split are blank: there is nothing to learn from")
+        return preprocessor.fit(found, params.task.classes, config)
+
+    def load_preprocessor(self, folder: Path) -> Preprocessor:
+        return preprocessor.load(folder)
+
+    def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:
+        """A linear support vector machine on the TF-IDF weights of character 2- to 5-grams (Joachims, 1998).
+
+        Its margins become probabilities as Platt (1999) does it, by cross-validation; a class with fewer training texts
+        than two is unlikely, and not impossible.
+        """
+        from closedloop.data.examples import labels
+        from closedloop.tasks.texts.baseline import probabilities
+
+        found = probabilities(texts(train), labels(train), texts(examples), params.task.classes)
+        return Baseline("linear SVM on character n-grams", found)
+
+    def describe(self, examples: "pa.Table") -> "pd.DataFrame":
+        from closedloop.tasks.texts.descriptors import describe
+
+        return describe(texts(examples))
+
+    def shift(self, examples: "pa.Table", scenario: str, severity: int, rng: np.random.Generator) -> "pa.Table":
+        from closedloop.tasks.texts.shifts import shift
+
+        return shift(examples, scenario, severity, rng)
+
+    def look(self, examples: "pa.Table", row: int) -> str:
+        text: Any = examples.column(TEXT)[row].as_py()
+        return str(text)
+
+
+TASK = Texts()
