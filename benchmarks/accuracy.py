@@ -1,4 +1,4 @@
-"""Test accuracy over seeds, as the pipeline trains: python benchmarks/accuracy.py {digits,mnist} [SEEDS]
+"""Test accuracy over seeds, as the pipeline trains: python benchmarks/accuracy.py {digits,mnist,spoken_digits} [SEEDS]
 
 Each seed sets the initial weights, the shuffling and the augmentation, and for digits, which has no official test
 split, the splits as well. Writes docs/benchmarks/accuracy-<task>.json.
@@ -25,8 +25,9 @@ from closedloop.paths import Paths
 from closedloop.preparation.preprocessing import preprocess
 from closedloop.serving.predictor import Predictor
 from closedloop.sources.acquire import acquire
+from closedloop.tasks import get_task
 
-SEEDS = {"digits": 5, "mnist": 3}
+SEEDS = {"digits": 5, "mnist": 3, "spoken_digits": 3}
 
 
 def main() -> None:
@@ -39,19 +40,18 @@ def main() -> None:
             runs.append(measure(parse(compose(task, overrides), "conf"), Paths(task, Path(folder))))
             print(runs[-1], flush=True)
     scores = [run["test_accuracy"] for run in runs]
-    # Student's t for the mean of few seeds
-    half = _t(len(scores)) * statistics.stdev(scores) / len(scores) ** 0.5
+    low, high = interval(scores)
     result = {
         "task": task,
         "mean_test_accuracy": statistics.mean(scores),
-        "interval_95": [statistics.mean(scores) - half, statistics.mean(scores) + half],
+        "interval_95": [low, high],
         "longest_seconds": max(run["seconds"] for run in runs),
         "runs": runs,
         "machine": describe_machine(),
         "command": f"python benchmarks/accuracy.py {task} {len(scores)}",
     }
     write_json(Path("docs/benchmarks") / f"accuracy-{task}.json", result)
-    print(f"{task}: mean test accuracy {statistics.mean(scores):.4%} over {len(scores)} seeds, +- {half:.4%}")
+    print(f"{task}: mean test accuracy {statistics.mean(scores):.4%} ({low:.4%} to {high:.4%}), {len(scores)} seeds")
 
 
 def measure(params: Params, paths: Paths) -> dict[str, Any]:
@@ -66,10 +66,14 @@ def measure(params: Params, paths: Paths) -> dict[str, Any]:
     training.close_session(paths)
     predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
     test = read_examples(paths.examples("test"))
-    answers = np.array(predictor.classes)[predictor.probabilities(test).argmax(axis=1)]
+    truth, classes = np.array(labels(test)), np.array(predictor.classes)
+    answers = classes[predictor.probabilities(test).argmax(axis=1)]
+    baseline = get_task(params.task.kind).baseline(read_examples(paths.examples("train")), test, params)
     return {
         "seed": params.seed,
-        "test_accuracy": float((answers == np.array(labels(test))).mean()),
+        "test_accuracy": float((answers == truth).mean()),
+        "baseline": baseline.name,
+        "baseline_accuracy": float((classes[baseline.probabilities.argmax(axis=1)] == truth).mean()),
         "test_examples": test.num_rows,
         "epochs": trained.facts["epochs"],
         "best_epoch": trained.facts["best_epoch"],
@@ -78,10 +82,12 @@ def measure(params: Params, paths: Paths) -> dict[str, Any]:
     }
 
 
-def _t(count: int) -> float:
+def interval(scores: list[float]) -> tuple[float, float]:
+    """Student's t for the mean of few, 95%."""
     from scipy.stats import t
 
-    return float(t.ppf(0.975, count - 1))
+    half = float(t.ppf(0.975, len(scores) - 1)) * statistics.stdev(scores) / len(scores) ** 0.5
+    return statistics.mean(scores) - half, statistics.mean(scores) + half
 
 
 if __name__ == "__main__":

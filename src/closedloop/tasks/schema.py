@@ -114,8 +114,18 @@ class LogMel(Section):
     window_ms: Annotated[float, Field(gt=0)] = 32
     hop_ms: Annotated[float, Field(gt=0)] = 10  # from frame to frame
     mels: Positive = 40  # bands
-    low_hz: Annotated[float, Field(ge=0)] = 50  # where the lowest band begins; the highest ends at half the rate
+    low_hz: Annotated[float, Field(ge=0, lt=500)] = (
+        50  # where the lowest band begins; the highest ends at half the rate
+    )
     range_db: Annotated[float, Field(gt=0)] = 60  # below the loudest point of a recording all is silence
+
+    @model_validator(mode="after")
+    def _seamless(self) -> Self:
+        if self.hop_ms > self.window_ms:
+            raise ValueError(
+                f"hop_ms {self.hop_ms:g} must not exceed window_ms {self.window_ms:g}: sound would be lost"
+            )
+        return self
 
 
 Features = Annotated[NoFeatures | LogMel, Field(discriminator="name")]
