@@ -118,6 +118,8 @@ format: $(STAMP)  ## let ruff mend what it can
 bench: $(STAMP)  ## measure what the README and docs/benchmarks claim (about 75 minutes)
 	$(BIN)/python benchmarks/accuracy.py digits
 	$(BIN)/python benchmarks/accuracy.py mnist
+	$(BIN)/python benchmarks/accuracy.py spoken_digits
+	$(BIN)/python benchmarks/speakers.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/drift.py

@@ -56,7 +56,9 @@ def test_the_test_split_may_be_a_speaker_or_none(tmp_path: Path, content: Any) -
 def test_a_label_may_be_a_folder(tmp_path: Path, content: Any) -> None:
     folder = raw(tmp_path, {"data/yes/a.wav": WORDS[0], "data/no/a_b.WAV": WORDS[1]})
     params = configured(content, pattern=r"(?P<label>\w+)/\w+\.(?i:wav)", test=None)
-    assert TASK.read(folder, params).column("label").to_pylist() == ["no", "yes"]
+    table = TASK.read(folder, params)
+    assert table.column("label").to_pylist() == ["no", "yes"]
+    assert table.column("id").to_pylist() == ["no/a_b", "yes/a"]  # the same name may stand in two folders
 
 
 def test_every_damaged_recording_is_named_with_its_reason(tmp_path: Path, content: Any) -> None:

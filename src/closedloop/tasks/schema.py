@@ -78,12 +78,6 @@ class WavArchive(RawFormat):
     def splits(self) -> tuple[str, ...]:
         return ("train", "test") if self.test else super().splits
 
-    def split_of(self, part: WavPart, groups: dict[str, str]) -> str:
-        """The official part of a recording, by the groups found in its name."""
-        if not self.test:
-            return part.split
-        return "test" if groups[self.test.group] in self.test.values else "train"
-
     @model_validator(mode="after")
     def _sound(self) -> Self:
         try:
