@@ -81,9 +81,7 @@ class Validation(Section):
     max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
     max_conflicting_share: Share = 0.001  # same content, different labels
     max_blank_share: Share = 0.001  # images or sounds of one value only
-    min_value_range: Share = (
-        0.5  # share of full scale that the brightest pixel, or loudest sample, must reach
-    )
+    min_value_range: Share = 0.5  # share of full scale that the brightest pixel, or loudest sample, must reach
 
 
 class Preprocess(Section):

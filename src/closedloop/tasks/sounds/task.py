@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from closedloop.tasks.sounds.archive import Recording
 
 CHUNK = 256  # sounds at a time: bounds the memory
-LOOK, LOOK_SECONDS, LOOK_WINDOW = 64, 1.0, 0.032  # pixels, and seconds that they span, of the pictures for people
+LOOK, LOOK_SECONDS, LOOK_WINDOW = 64, 0.5, 0.032  # pixels, and seconds that they span, of the pictures for people
 STEEPNESS = 0.01  # inverse strength of the baseline's regularisation
 
 
