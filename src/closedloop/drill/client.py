@@ -23,18 +23,18 @@ def free_port() -> int:
 
 
 class Client:
-    """One connection that is kept open."""
+    """Asks over a connection of its own each time: the server ends one that has waited through a long training."""
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """The status and the decoded JSON body of the answer."""
         content = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
-        answer = self._connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"null")
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)) as connection:
+            connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"null")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The body of an answer that must be a success.
@@ -58,7 +58,6 @@ class Client:
             try:
                 return self.request("GET", "/readyz")[0] == http.HTTPStatus.OK
             except (OSError, http.client.HTTPException):
-                self._connection.close()
                 return False
 
         wait_for(ready, "the server to be ready")
