@@ -119,6 +119,9 @@ bench: $(STAMP)  ## measure what the README and docs/benchmarks claim (about 75 
 	$(BIN)/python benchmarks/accuracy.py digits
 	$(BIN)/python benchmarks/accuracy.py mnist
 	$(BIN)/python benchmarks/accuracy.py adult
+	$(BIN)/python benchmarks/accuracy.py sms_spam
+	$(BIN)/python benchmarks/accuracy.py spoken_digits
+	$(BIN)/python benchmarks/speakers.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/drift.py

@@ -90,7 +90,7 @@ class Validation(Section):
     max_blank_share: Share = 0.001  # without content: one value only, white space only, missing values only
     max_missing_share: Share = 0.5  # of the values of one column of a table
     max_distinct_share: Share = 0.5  # distinct values of one category of a table; with more it is a name, or a number
-    min_value_range: Share = 0.5  # share of source.pixel_max that the brightest pixel of all must reach
+    min_value_range: Share = 0.5  # share of full scale that the brightest pixel, or loudest sample, must reach
 
 
 class Preprocess(Section):

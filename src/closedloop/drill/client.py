@@ -13,7 +13,6 @@ from closedloop.errors import ClosedLoopError
 
 HOST = "127.0.0.1"
 PATIENCE = 60.0  # seconds that anything may take at most
-IDLE = 3.0  # seconds after which a connection is not used again: while a training runs the server ends it
 
 
 def free_port() -> int:
@@ -24,23 +23,18 @@ def free_port() -> int:
 
 
 class Client:
-    """One connection that is kept open as long as it is used."""
+    """Asks over a connection of its own each time: the server ends one that has waited through a long training."""
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
-        self._used = time.monotonic()
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """The status and the decoded JSON body of the answer."""
         content = None if body is None else json.dumps(body).encode()
-        if time.monotonic() - self._used > IDLE:
-            self._connection.close()  # the next request opens another
-        self._connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
-        answer = self._connection.getresponse()
-        content = answer.read()
-        self._used = time.monotonic()
-        return answer.status, json.loads(content or b"null")
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)) as connection:
+            connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"null")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The body of an answer that must be a success.
@@ -64,7 +58,6 @@ class Client:
             try:
                 return self.request("GET", "/readyz")[0] == http.HTTPStatus.OK
             except (OSError, http.client.HTTPException):
-                self._connection.close()
                 return False
 
         wait_for(ready, "the server to be ready")

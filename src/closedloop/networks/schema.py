@@ -27,10 +27,10 @@ class CNNGRU(Section):
     """Convolutions over spectrograms, then a GRU over time."""
 
     name: Literal["cnn_gru"]
-    filters: Annotated[list[Positive], Field(min_length=1)] = [24, 48, 64]  # pooling halves the bands after each
+    filters: Annotated[list[Positive], Field(min_length=1)] = [16, 32, 64]  # pooling halves the bands after each
     kernel_size: Annotated[int, Field(ge=1, le=11)] = 3
     pooled_time: Annotated[int, Field(ge=0)] = 2  # pooling halves the frames as well after this many of the first
-    hidden: Positive = 64  # of the GRU, in each direction
+    hidden: Positive = 48  # of the GRU, in each direction
     bidirectional: bool = True
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
 

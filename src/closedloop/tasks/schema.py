@@ -80,12 +80,6 @@ class WavArchive(RawFormat):
     def splits(self) -> tuple[str, ...]:
         return ("train", "test") if self.test else super().splits
 
-    def split_of(self, part: WavPart, groups: dict[str, str]) -> str:
-        """The official part of a recording, by the groups found in its name."""
-        if not self.test:
-            return part.split
-        return "test" if groups[self.test.group] in self.test.values else "train"
-
     @model_validator(mode="after")
     def _sound(self) -> Self:
         try:
@@ -184,8 +178,18 @@ class LogMel(Section):
     window_ms: Annotated[float, Field(gt=0)] = 32
     hop_ms: Annotated[float, Field(gt=0)] = 10  # from frame to frame
     mels: Positive = 40  # bands
-    low_hz: Annotated[float, Field(ge=0)] = 50  # where the lowest band begins; the highest ends at half the rate
+    low_hz: Annotated[float, Field(ge=0, lt=500)] = (
+        50  # where the lowest band begins; the highest ends at half the rate
+    )
     range_db: Annotated[float, Field(gt=0)] = 60  # below the loudest point of a recording all is silence
+
+    @model_validator(mode="after")
+    def _seamless(self) -> Self:
+        if self.hop_ms > self.window_ms:
+            raise ValueError(
+                f"hop_ms {self.hop_ms:g} must not exceed window_ms {self.window_ms:g}: sound would be lost"
+            )
+        return self
 
 
 class Tokens(Section):

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 << 20  # of one file, unpacked
 NAMED = 10  # damaged files in a message
+COVERED = "_covered"  # the group around the pattern
 
 
 @dataclass(frozen=True)
 class Recording:
     """One file of an archive."""
 
-    name: str  # without folders and ending
+    name: str  # as much of the path as the pattern covers, without the ending
     groups: dict[str, str]  # what the pattern finds in its name
     samples: Samples
 
@@ -65,7 +66,7 @@ def _recordings(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, config: "WavArchive") -> Recording:
     """Raises ValueError that says what is wrong with the file."""
     # the pattern may begin at any folder, as some data sets say the label there
-    match = re.fullmatch(f"(?:.*/)?(?:{config.pattern})", entry.filename)
+    match = re.fullmatch(f"(?:.*/)?(?P<{COVERED}>{config.pattern})", entry.filename)
     if match is None:
         raise ValueError(f"its name does not fit source.format.pattern {config.pattern!r}")
     try:
@@ -77,5 +78,6 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, config: "WavArchive"
         raise ValueError(f"it cannot be unpacked ({error}); pack it anew without") from None
     if len(content) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES} bytes")
-    name = entry.filename.rpartition("/")[2][: -len(".wav")]
-    return Recording(name, match.groupdict(), read_wav(content, config.rate, config.max_seconds))
+    groups = match.groupdict()
+    name = groups.pop(COVERED)[: -len(".wav")]
+    return Recording(name, groups, read_wav(content, config.rate, config.max_seconds))

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
     from closedloop.config import Params
     from closedloop.tasks.schema import LogMel as LogMelConfig
-    from closedloop.tasks.schema import WavArchive
+    from closedloop.tasks.schema import WavArchive, WavPart
+    from closedloop.tasks.sounds.archive import Recording
 
 CHUNK = 256  # sounds at a time: bounds the memory
-LOOK = {"window": 0.032, "hop": 0.008}  # seconds, of the spectrograms for people
+LOOK, LOOK_SECONDS, LOOK_WINDOW = 64, 0.5, 0.032  # pixels, and seconds that they span, of the pictures for people
 STEEPNESS = 0.01  # inverse strength of the baseline's regularisation
 
 
@@ -128,7 +129,7 @@ class Sounds:
 
         config = _format(params)
         parts = [(part, read_archive(raw / part.archive, config)) for part in config.parts]
-        found = [(config.split_of(part, one.groups), one) for part, recordings in parts for one in recordings]
+        found = [(_split(one, part, config), one) for part, recordings in parts for one in recordings]
         return pa.table(
             {
                 ID: pa.array([one.name for _, one in found], pa.string()),
@@ -226,9 +227,17 @@ class Sounds:
     def look(self, examples: "pa.Table", row: int) -> NDArray[np.uint8]:
         """The spectrogram: time to the right, low tones at the bottom, loud bright."""
         ((sound, rate),) = sounds(examples.slice(row, 1))
-        window, hop = (max(1, round(seconds * rate)) for seconds in LOOK.values())
-        (levels,) = LogMel(rate, window, hop, 48, 50, 60, 1).spectrograms([sound])
-        return (255 * levels.T[::-1]).astype(np.uint8)
+        hop = max(1, round(LOOK_SECONDS * rate / LOOK), -(-len(sound) // LOOK))  # a long recording is seen whole
+        window = max(2, round(LOOK_WINDOW * rate), hop)
+        picture = LogMel(rate, window, hop, LOOK, 50, 60, LOOK).pictures([sound])[0]
+        return np.asarray(255 * picture[::-1], np.uint8)
+
+
+def _split(recording: "Recording", part: "WavPart", config: "WavArchive") -> str:
+    """The official part of a recording."""
+    if config.test is None:
+        return part.split
+    return "test" if recording.groups[config.test.group] in config.test.values else "train"
 
 
 def _format(params: "Params") -> "WavArchive":

@@ -1,5 +1,6 @@
 """WAV files as samples: whatever a recorder writes comes out as mono 16-bit samples of one rate."""
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -68,11 +69,11 @@ def to_samples(levels: NDArray[np.floating]) -> Samples:
 
 def resample(levels: NDArray[np.floating], rate: int, wanted: int) -> NDArray[np.float64]:
     """The same sound at another rate, by its spectrum: what the new rate cannot hold is cut off, nothing is aliased."""
-    count = max(1, round(len(levels) * wanted / rate))
-    if rate == wanted:
-        return np.asarray(levels, np.float64)
-    spectrum = np.fft.rfft(levels)[: count // 2 + 1]
-    return np.fft.irfft(spectrum, count) * (count / len(levels))
+    before, after = (one // math.gcd(rate, wanted) for one in (rate, wanted))  # so many samples become so many
+    blocks = 1 << (-(-len(levels) // before) - 1).bit_length()  # silence fills up to a power of two: a fast transform
+    spectrum = np.fft.rfft(levels, blocks * before)[: blocks * after // 2 + 1]
+    count = max(1, round(len(levels) * after / before))
+    return np.fft.irfft(spectrum, blocks * after)[:count] * (after / before)
 
 
 def _parse(content: bytes) -> tuple[_Layout, memoryview]:

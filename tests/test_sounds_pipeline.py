@@ -1,0 +1,28 @@
+"""Spoken digits through the real pipeline, with a small network and few epochs."""
+
+from pathlib import Path
+
+import pytest
+
+from closedloop.files import read_json
+from test_pipeline import checkout, closedloop, succeed
+
+SMALL = (
+    *("trainer.max_epochs=4", "optimizer.lr=0.01", "augmentation=none", "model.filters=[8,16]", "model.hidden=24"),
+    *("preprocess.features.mels=24", "preprocess.features.hop_ms=16", "gate.min_accuracy=0.5", "gate.min_macro_f1=0.5"),
+    *("gate.min_class_recall=0", "gate.max_calibration_error=1", "evaluation.resamples=100"),
+)
+
+
+@pytest.mark.usefixtures("mirror")
+def test_spoken_digits_end_with_a_champion_clean_traffic_and_drift_that_is_found(tmp_path: Path) -> None:
+    project = checkout(tmp_path / "closedloop")
+    output = succeed(project, "run", "--task", "spoken_digits", *SMALL)
+    assert "spoken_digits version 1: champion" in output
+    report = project / "reports/spoken_digits"
+    assert read_json(report / "drift.json")["verdict"] == "clean"
+    assert read_json(report / "preprocess.json")["parts"]["test"]["test"] == 300
+    assert "data:image/png;base64," in (report / "validation.html").read_text()
+    shifted = closedloop(project, "monitor", "traffic.scenario=quiet")
+    assert shifted.returncode == 3, shifted.stdout + shifted.stderr
+    assert "loudness" in shifted.stderr
