@@ -132,7 +132,7 @@ def test_a_retraining_is_told_with_its_reasons_and_its_figures(params: Params) -
     assert "version 2 promoted; the champion is version 2" in verdict
     assert "- it wins on recent traffic" in verdict
     floor = next(check for check in json.loads(Path(REGISTRATION).read_text())["checks"] if check["name"] == "accuracy")
-    assert f"| accuracy | yes | {floor['reason'].replace('_', '\\_')} |" in verdict
+    assert f"| accuracy | yes | {plain(floor['reason'])} |" in verdict
     metrics = section(text, "Metrics on the test split")
     assert "| accuracy | 0.9889 (0.9717 to 0.9957) | 0.9500 (0.9300 to 0.9700) | -0.0389 (worse) |" in metrics
     assert re.search(r"\| log loss \| .* \| -0\.0\d+ \(better\) \|", metrics)

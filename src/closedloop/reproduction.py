@@ -92,9 +92,10 @@ def dvc(*arguments: str) -> int:
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         code = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment).wait()
-        if interrupted:
+        # what has come to its end is done, alias and all: calling it interrupted would undo half of it
+        if interrupted and code:
             raise KeyboardInterrupt
-        if told_to_end:
+        if told_to_end and code:
             raise StageError(Failure("told to end", 1, transient=True))
         return code
     finally:

@@ -95,3 +95,11 @@ def test_a_wrong_window_is_refused_before_anything_is_written(ran: list[Any], ov
     with pytest.raises(ConfigError, match=why):
         check(*overrides)
     assert (ran, PARAMS.read_text()) == ([], before)
+
+
+def test_a_window_that_is_not_over_is_refused(ran: list[Any]) -> None:
+    before = PARAMS.read_text()
+    with pytest.raises(ConfigError, match=r"traffic\.end 2999-01-01T00:00:00Z is not over"):
+        check("traffic=log", "traffic.start=2026-01-01T00:00:00Z", "traffic.end=2999-01-01T00:00:00Z")
+    assert ran == []
+    assert PARAMS.read_text() == before

@@ -279,3 +279,23 @@ def test_the_order_in_which_the_log_returns_its_rows_does_not_matter(
     other = decide_now(checks[::-1], past[::-1], count, config)
     distinct = len({(c.start, c.end) for c in checks}) == len(checks)
     assert not distinct or one == other
+
+
+def test_the_same_traffic_counts_once() -> None:
+    later = window(1.0)
+    earlier = replace(later, start=later.start - 1000, end=later.end - 1000, time=later.time - 1)
+    assert counted([earlier, later], CHAMPION.version, 0) == [later]
+    assert decided([earlier, later]).trigger is None
+    assert decided([window(2.0), later]).trigger == "drift"  # one that only touches it is another window
+
+
+def test_a_window_with_too_few_rows_ends_no_alarm_when_the_server_fails() -> None:
+    few = window(1.0)
+    few.report.update(drifted=False, judged=False)
+    assert decided([window(3.0), window(2.0), few]).trigger == "drift"
+
+
+def test_the_accuracy_of_a_few_labels_is_no_reason() -> None:
+    wrong = {"value": 0.0, "low": 0.0, "high": 0.85, "judged": False}
+    assert decided([window(1.0, "clean", accuracy=wrong)], min_accuracy=0.9).trigger is None
+    assert decided([window(1.0, "clean", accuracy={**wrong, "judged": True})], min_accuracy=0.9).trigger == "quality"

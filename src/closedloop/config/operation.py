@@ -66,6 +66,7 @@ class Traffic(Section):
 class Monitor(Section):
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.02  # of a whole window: divided by the number of columns
     min_rows: Annotated[int, Field(ge=30)] = 100
+    min_labels: Positive = 30  # in a window, below which the estimate of accuracy counts, and not the accuracy
     min_effect_numeric: Share = 0.15  # Kolmogorov-Smirnov distance
     min_effect_categorical: Share = 0.1  # Cramer's V
     max_missing_rise: Share = 0.05  # of the share of missing values, beyond its interval
@@ -121,6 +122,9 @@ class Retraining(Section):
         100  # new labelled predictions, below which a retraining learns too little
     )
     cooldown_hours: Annotated[float, Field(ge=0)] = 6
+    # of the new labels whose predictions were nearly certain: more of them wrong are taken for wrong labels, as of
+    # classes that were numbered otherwise. A model under a strong shift is surely wrong in up to 0.9 of them
+    max_contradicted_share: Share = 0.95
     max_quarantined_share: Share = 0.5  # of the new labels; with more the batch is taken for poisoned
 
     @model_validator(mode="after")

@@ -200,7 +200,12 @@ class _Drill:
         before, under_shift = share(clean), share(shifted)
         assert phase.accuracy is not None  # noqa: S101  _send has set it
         cost = before["value"] - under_shift["value"]
-        back = (phase.accuracy["value"] - under_shift["value"]) / cost if cost > 0 else 1.0
+        if cost <= 0:
+            raise DataError(
+                f"the drill proves nothing: {self.params.drill.scenario} at severity {self.params.drill.severity} has "
+                "cost the first model no accuracy; raise drill.severity or choose another drill.scenario"
+            )
+        back = (phase.accuracy["value"] - under_shift["value"]) / cost
         phase.seen += f"; {back:.0%} of what the shift had cost is back"
         phase.passed &= back >= self.params.drill.min_recovered
         return {

@@ -100,9 +100,12 @@ def judge(
     unseen = judge_unseen(reference, window, config)
     accuracy = judge_accuracy(reference, window, config)
     reasons = [
-        *_accuracy_reasons("accuracy", accuracy, config),
-        # the estimate is an opinion: where there are labels, they alone count
-        *(_accuracy_reasons("estimated accuracy", estimate, config) if accuracy is None else []),
+        # the estimate is an opinion: where there are labels enough, they alone count
+        *(
+            _accuracy_reasons("accuracy", accuracy, config)
+            if accuracy is not None and accuracy["judged"]
+            else _accuracy_reasons("estimated accuracy", estimate, config)
+        ),
         *_column_reasons(columns),
         *(_missing_reason(entry) for entry in missing if entry["alarm"]),
         *(_unseen_reason(entry) for entry in unseen if entry["alarm"]),
@@ -115,6 +118,7 @@ def judge(
     ]
     return {
         "verdict": "too_few_rows" if short else verdict,
+        "judged": not short,
         "reasons": short or reasons,
         "reference_rows": len(reference),
         "alpha": corrected(config.false_alarm_rate, len(p_values)),
@@ -197,7 +201,10 @@ def correctness(profile: pd.DataFrame) -> pd.Series:
 
 
 def judge_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
-    """The window's accuracy with Wilson's score interval and the reference's, over the rows with a label; or None."""
+    """The window's accuracy with Wilson's score interval and the reference's, over the rows with a label; or None.
+
+    Below monitor.min_labels it is told and not `judged`: of one label the interval does not hold what it promises.
+    """
     right, before = correctness(window), correctness(reference)
     if right.empty or before.empty:
         return None
@@ -208,6 +215,7 @@ def judge_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monito
         "high": float(high),
         "reference": float(before.mean()),
         "labelled_rows": len(right),
+        "judged": len(right) >= config.min_labels,
         "method": "Wilson score interval",
     }
 

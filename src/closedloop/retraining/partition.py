@@ -27,6 +27,7 @@ from closedloop.retraining.screening import Screened, contradicted, screen
 from closedloop.tasks import get_task
 
 CHUNK = 1000  # labels of one transaction: the server writes between them
+SURE_ANSWERS = 20  # nearly certain predictions with labels, below which their share says nothing
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,15 @@ def _refuse_poisoned(counts: dict[str, Any], params: Params) -> None:
             f"{limits.max_quarantined_share:g} (retraining.max_quarantined_share). {reasons}. "
             f"{counts['quarantine']} names each. Send the right labels for them, which replace these; neither the data "
             "nor the champion was changed"
+        )
+    sure = counts["confident"]
+    if sure["answers"] >= SURE_ANSWERS and sure["share"] > limits.max_contradicted_share:
+        raise DataError(
+            f"the new labels are taken for wrong ones: {sure['contradicted']:,} of {sure['answers']:,} that belong to "
+            f"nearly certain predictions say otherwise, more than a share of {limits.max_contradicted_share:g} "
+            "(retraining.max_contradicted_share). Are the classes numbered or named otherwise where they come from? "
+            "Send the right labels, which replace these; where they are right, raise that bound. Neither the data nor "
+            "the champion was changed"
         )
     if counts["used"] < limits.min_labels:
         raise DataError(

@@ -230,7 +230,7 @@ KINDS = {
         formats=("idx",),
         models=("cnn",),
         augmentations=("affine",),
-        scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "imbalance"),
+        scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "inversion", "imbalance"),
     ),
     "sounds": Kind(
         formats=("wav_archive",),

@@ -21,6 +21,7 @@ BLUR = (0.35, 0.50, 0.65, 0.85, 1.2)  # deviation of the Gaussian kernel in pixe
 CONTRAST = (0.75, 0.60, 0.45, 0.30, 0.15)  # factor on the distance of each pixel from its image's mean
 ROTATION = (8, 16, 25, 38, 55)  # degrees, half of the images one way, half the other
 OCCLUSION = (0.14, 0.25, 0.36, 0.50, 0.62)  # side of the square that hides the image, share of the image's side
+INVERSION = (0.15, 0.30, 0.45, 0.65, 1.0)  # way of each level towards its negative
 IMBALANCE = (0.15, 0.30, 0.45, 0.65, 0.85)  # share of the rows that is redrawn from the few favoured classes
 
 
@@ -84,6 +85,11 @@ def _occlusion(images: Images, share: float, rng: np.random.Generator) -> Images
     return np.where(hidden, grey, images)
 
 
+def _inversion(images: Images, share: float, _rng: np.random.Generator) -> Images:
+    levels = images.astype(np.float32)
+    return _to_bytes(levels + share * (255 - 2 * levels))
+
+
 def _imbalance(examples: pa.Table, share: float, rng: np.random.Generator) -> pa.Table:
     """Redraw rows so that a few classes, chosen at random, are over-represented; a row may then arrive repeatedly."""
     if LABEL not in examples.column_names or examples.column(LABEL).null_count:
@@ -100,4 +106,5 @@ CORRUPTIONS: dict[str, tuple[Callable[[Images, float, np.random.Generator], Imag
     "contrast": (_contrast, CONTRAST),
     "rotation": (_rotation, ROTATION),
     "occlusion": (_occlusion, OCCLUSION),
+    "inversion": (_inversion, INVERSION),
 }
