@@ -77,7 +77,7 @@ def test_every_step_is_thin(name: str) -> None:
         assert set(make_calls(script)) <= targets()
         for line in script.strip().splitlines():
             command = re.sub(r"^\w+=\$\(", "", line).split()[0]
-            assert command in COMMANDS | {"head"}, line
+            assert command in COMMANDS | {"head", "cp", "rm"}, line
 
 
 def test_ci_does_what_the_repository_s_own_check_does() -> None:
@@ -199,7 +199,6 @@ class Runner:
             "github.run_id": "42",
             "github.run_attempt": "1",
             "inputs.force && '--force' || ''": "--force" if force else "",
-            "needs.pending.outputs.branch || github.sha": open_branch or "main",
         }
         source = folder / "source"
         for name, text in {
@@ -218,8 +217,14 @@ class Runner:
         self.git(source, "init", "--quiet", "--initial-branch=main")
         self.git(source, "add", "--all")
         self.git(source, "-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "--quiet", "--message=first")
-        if open_branch:
-            self.git(source, "branch", open_branch)
+        if open_branch:  # which nobody has reviewed
+            self.git(source, "switch", "--quiet", "--create", open_branch)
+            (source / "Makefile").write_text("%:\n\ttouch stolen\n")
+            (source / "partitions/digits.json").write_text("[]\n")
+            self.git(source, "add", "--all")
+            identity = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+            self.git(source, *identity, "commit", "--quiet", "--message=proposal")
+            self.git(source, "switch", "--quiet", "main")
         self.git(source, "clone", "--quiet", "--bare", ".", str(self.origin))
 
     def git(self, folder: Path, *arguments: str) -> str:
@@ -249,8 +254,9 @@ class Runner:
             action = step.get("uses", "").partition("@")[0]
             if action == "actions/checkout":
                 ref = self.expand(str(step["with"].get("ref", "main")))
-                self.git(self.folder, "clone", "--quiet", "--branch", ref, str(self.origin), str(work))
-                if name == "retrain":
+                place = work / step["with"].get("path", "")
+                self.git(self.folder, "clone", "--quiet", "--branch", ref, str(self.origin), str(place))
+                if name == "retrain" and place == work:
                     install(work, self.closedloop)
             elif action == "actions/upload-artifact":
                 for file in step["with"]["path"].split():
@@ -335,9 +341,14 @@ def test_a_check_without_a_retraining_proposes_nothing(tmp_path: Path) -> None:
     assert "create" not in runner.log()
 
 
-def test_while_a_proposal_is_open_its_branch_is_checked_and_nothing_is_retrained(tmp_path: Path) -> None:
+def test_while_a_proposal_is_open_its_data_are_checked_none_of_its_code_runs_and_nothing_is_retrained(
+    tmp_path: Path,
+) -> None:
     runner = Runner(tmp_path, open_branch="retraining/41-1").all()
-    assert runner.git(tmp_path / "retrain", "branch", "--show-current") == "retraining/41-1"
+    work = tmp_path / "retrain"
+    assert (work / "partitions/digits.json").read_text() == "[]\n"
+    assert (work / "Makefile").read_text() == (ROOT / "Makefile").read_text()
+    assert not (work / "stolen").exists() and not (work / "pending").exists()
     assert "closedloop monitor" in runner.log()
     assert "closedloop retrain" not in runner.log()
     assert runner.branches() == {"main", "retraining/41-1"}
