@@ -2,7 +2,10 @@
 
 import errno
 import os
+import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +81,21 @@ def test_what_an_earlier_failure_said_is_not_taken_for_this_ones(monkeypatch: py
         reproduction.reproduce(Path("params.yaml"))
     assert raised.value.transient is False
     assert not FAILURE.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_signal_behind_the_end_undoes_nothing(number: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended:
+        def __init__(self, *_arguments: Any, **_named: Any) -> None: ...
+
+        def wait(self) -> int:
+            os.kill(os.getpid(), number)  # when DVC has come to its end, and nobody knows it yet
+            return code
+
+    monkeypatch.setattr(subprocess, "Popen", Ended)
+    if code:
+        with pytest.raises((KeyboardInterrupt, reproduction.StageError)):
+            reproduction.dvc("repro")
+    else:
+        assert reproduction.dvc("repro") == 0

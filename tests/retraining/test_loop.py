@@ -3,6 +3,7 @@
 import copy
 import errno
 import functools
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from production_world import PARAMS, World, labels_of
+from sqlalchemy import update
 
 from closedloop import cli, composition
 from closedloop.composition import compose
 from closedloop.errors import ClosedLoopError, ConfigError, DataError, LogError, RegistryError
 from closedloop.prediction_log import attempts
+from closedloop.prediction_log.schema import PREDICTIONS
 from closedloop.registry import aliases
 from closedloop.reproduction import StageError
 from closedloop.retraining import loop, partition
@@ -310,6 +313,19 @@ def test_poisoned_labels_never_reach_the_training(world: World) -> None:
     [record] = world.attempts
     assert record.outcome == "failed" and record.verdict["transient"] is False
     assert "taken for poisoned" in record.verdict["error"]
+
+
+def test_labels_that_contradict_nearly_certain_answers_as_a_rule_are_taken_for_wrong(world: World) -> None:
+    """Classes that are numbered otherwise where the labels come from."""
+    ids = world.answer(80, labelled=False)
+    sure = json.dumps([0.999] + [0.001 / 9] * 9)
+    with world.engine.begin() as connection:
+        connection.execute(update(PREDICTIONS).values(prediction="0", confidence=0.999, probabilities=sure))
+    world.label(ids, ["1"] * 80)
+    world.drift()
+    with pytest.raises(DataError, match=r"wrong ones: 80 of 80 .*\(retraining\.max_contradicted_share\)"):
+        now()
+    assert (world.listed, world.runs, world.champion) == ([], [], 1)
 
 
 def test_a_person_who_promotes_meanwhile_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
