@@ -25,6 +25,8 @@ PRIVATE = {  # no dependency reports home
     "GIT_PYTHON_REFRESH": "quiet",  # git is optional
 }
 
+PATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}  # its own seven take minutes to say that a server is not there
+
 DISK = {
     errno.ENOSPC: "the disk is full: free some space and run again",
     errno.EDQUOT: "the disk quota is used up: free some space and run again",
@@ -59,6 +61,8 @@ def guarded(work: Callable[[], int | None], ended: Callable[[Failure], None] = l
     `ended` is told of a failure before the code is returned.
     """
     os.environ.update(PRIVATE)
+    for name, value in PATIENT.items():
+        os.environ.setdefault(name, value)
     try:
         return work() or 0
     except BaseException as error:
