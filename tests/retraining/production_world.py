@@ -55,16 +55,23 @@ class World:
         aliases.promote(params, registry.add("weak"))
         return cls(registry, open_log(params), paths)
 
-    def answer(self, count: int, start: int = 0, *, severity: int = 4, labelled: bool = True) -> list[str]:
-        """Ask about some digits, shifted in contrast (0: as they are), and send back their labels."""
+    def answer(
+        self, count: int, start: int = 0, *, severity: int = 4, labelled: bool = True, sure: bool = False
+    ) -> list[str]:
+        """Ask about some digits, shifted in contrast (0: as they are), and send back their labels.
+
+        The answers are all the same, and nothing that anybody would believe, or (`sure`) right and beyond doubt.
+        """
         examples, task = digits(start, start + count), get_task("images")
         if severity:
             examples = task.shift(examples, "contrast", severity, np.random.default_rng(start))
         records = task.load_preprocessor(self.paths.preprocessor).encode(examples)
         ids = [new_id() for _ in records]
+        said = labels_of(examples) if sure else ["3"] * count
+        confidence, shares = (1.0, [1.0, *[0.0] * 9]) if sure else (0.5, [0.1] * 10)
         answers = [
-            Answer(key, now(), "digits", 1, "champion", json.dumps(record).encode(), "3", 0.5, [0.1] * 10, 1.0)
-            for key, record in zip(ids, records, strict=True)
+            Answer(key, now(), "digits", 1, "champion", json.dumps(record).encode(), answer, confidence, shares, 1.0)
+            for key, record, answer in zip(ids, records, said, strict=True)
         ]
         writer = LogWriter(self.engine)
         asyncio.run(writer.write(answers))

@@ -302,7 +302,7 @@ def test_a_stale_configuration_begins_nothing(world: World) -> None:
 def test_poisoned_labels_never_reach_the_training(world: World) -> None:
     """Wrong labels for contents that the data hold already."""
     ids = world.answer(80, severity=0, labelled=False)
-    world.label(ids, [str((int(label) + 1) % 10) for label in labels_of(digits(0, 80))])
+    world.label(ids, wrong(labels_of(digits(0, 80))))
     world.drift()
     with pytest.raises(DataError, match="taken for poisoned"):
         now()
@@ -310,6 +310,49 @@ def test_poisoned_labels_never_reach_the_training(world: World) -> None:
     [record] = world.attempts
     assert record.outcome == "failed" and record.verdict["transient"] is False
     assert "taken for poisoned" in record.verdict["error"]
+
+
+def wrong(labels: list[str]) -> list[str]:
+    return [str((int(label) + 1) % 10) for label in labels]
+
+
+def test_labels_that_contradict_sure_answers_are_believed_only_by_hand(world: World) -> None:
+    ids = world.answer(80, labelled=False, sure=True)
+    world.label(ids, wrong(labels_of(digits(0, 80))))
+    world.drift()
+    with pytest.raises(DataError, match="80 of the 80 answers given with great confidence are contradicted"):
+        now()
+    assert (world.listed, world.runs, world.champion) == ([], [], 1)
+    assert world.attempts[0].verdict["transient"] is False
+    assert now(force=True).outcome == "promoted"  # a person has looked, and vouches for them
+
+
+def test_honest_labels_may_contradict_many_sure_answers(world: World) -> None:
+    """Under a heavy shift a model is sure of much that is wrong."""
+    ids = world.answer(100, labelled=False, sure=True)
+    truth = labels_of(digits(0, 100))
+    world.label(ids, [*wrong(truth[:75]), *truth[75:]])
+    world.drift()
+    assert now().outcome == "promoted"
+
+
+def test_a_handful_of_sure_answers_proves_nothing_against_the_labels(world: World) -> None:
+    world.answer(60)
+    ids = world.answer(19, 100, labelled=False, sure=True)
+    world.label(ids, wrong(labels_of(digits(100, 119))))
+    world.drift()
+    assert now().outcome == "promoted"
+
+
+def test_a_batch_that_was_refused_does_not_spoil_the_next(world: World) -> None:
+    ids = world.answer(80, severity=0, labelled=False)
+    world.label(ids, wrong(labels_of(digits(0, 80))))
+    with pytest.raises(DataError, match="taken for poisoned"):
+        now(force=True)
+    assert set(world.marks) == {"quarantined"}
+    world.answer(60, 100)
+    assert now(force=True).outcome == "promoted"
+    assert world.listed[0].examples == 60
 
 
 def test_a_person_who_promotes_meanwhile_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

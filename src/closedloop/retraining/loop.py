@@ -21,7 +21,7 @@ from closedloop.registry.store import CHAMPION, connect, tracking_uri, translate
 from closedloop.registry.watch import alias_version
 from closedloop.reproduction import StageError, exclusive, reproduce
 from closedloop.retraining import partition
-from closedloop.retraining.decision import FAILED, Decision, Deployed, decide, minute
+from closedloop.retraining.decision import BY_HAND, FAILED, Decision, Deployed, decide, minute
 from closedloop.retraining.partition import Built
 from closedloop.stage import Failure
 
@@ -131,7 +131,8 @@ def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> Attemp
     attempt = attempts.begin(work.engine, work.task, cause.trigger, cause.reasons, cause.champion)
     built = pending
     try:
-        built = built or partition.build(work.params, work.paths, work.engine)
+        believed = cause.trigger == BY_HAND
+        built = built or partition.build(work.params, work.paths, work.engine, believed=believed)
         print(built.summary, flush=True)
         attempts.note(work.engine, attempt, partition=built.partition.sha256, data=built.counts)
         partition.append(work.paths, built.partition)

@@ -34,6 +34,11 @@ class Screened:
     quarantined: dict[str, str]  # id -> reason
     without_input: list[str]  # ids whose request was not kept, or not all of it
 
+    @property
+    def unusable(self) -> list[str]:
+        """The ids that will never be learnt from, unless their label is corrected."""
+        return [*self.quarantined, *self.without_input]
+
 
 def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task: Task, params: Params) -> Screened:
     """Sort labelled predictions (columns id, request, label, revisions) by whether they add to the data (raw examples).
