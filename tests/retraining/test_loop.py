@@ -89,6 +89,25 @@ def test_a_refused_model_leaves_the_champion_and_keeps_the_data(world: World, mo
     assert [attempt.outcome for attempt in world.attempts] == ["refused"]
 
 
+def test_the_data_of_a_refused_model_can_be_tried_again_by_hand(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "reproduce", world.pipeline(promote=False))
+        world.answer(80)
+        world.drift()
+        assert now().outcome == "refused"
+    refused = world.listed
+    world.answer(10, 100)  # not enough for data of their own
+    assert now().outcome == "waiting"
+    assert now(force=True).outcome == "promoted"
+    assert (world.listed, world.champion) == (refused, 2)
+    assert [(entry.outcome, entry.partition) for entry in world.attempts] == [
+        ("refused", refused[0].sha256),
+        ("promoted", refused[0].sha256),
+    ]
+    assert world.marks.count(None) == 10
+    assert now(force=True).outcome == "waiting"  # what has led to a champion is not tried again
+
+
 def test_a_training_that_gives_the_champion_again_changes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,8 @@ class _Cause:
 def retrain(params_path: Path, force: bool) -> AttemptResult:
     """Retrain when there is a reason to, or when asked to (`force`); an attempt that was killed is gone on with.
 
+    Asked to without enough new labels, it tries those again that have last led to a refused model.
+
     Raises ConfigError when params.yaml is stale or wrong, and ClosedLoopError when the attempt fails: its partition is
     off the list again then, the champion is as before, and the record says why.
     """
@@ -83,6 +85,8 @@ def retrain(params_path: Path, force: bool) -> AttemptResult:
                 return _attempt(work, _Cause(lost.trigger, reasons, lost.champion_before), pending)
         decision = _decide(work, past, champion, force)
         if decision.trigger is None:
+            if force and (refused := _refused(work, past)):
+                return _attempt(work, _Cause(BY_HAND, decision.reasons, champion.version), refused)
             return _waiting(decision)
         return _attempt(work, _Cause(decision.trigger, decision.reasons, champion.version))
 
@@ -117,12 +121,23 @@ def _waiting(decision: Decision) -> AttemptResult:
 
 
 def _pending(work: _Work, lost: Attempt) -> Built | None:
-    """The partition that an interrupted attempt had put on the list of this folder."""
+    """The partition that an earlier attempt had put on the list of this folder."""
     listed = read_list(work.paths.partitions)
     found = next((entry for entry in listed if entry.sha256 == lost.partition), None)
     if found is None or lost.data is None or not built_file(work.paths, found).is_file():
         return None
     return Built(found, lost.data)
+
+
+def _refused(work: _Work, past: list[Attempt]) -> Built | None:
+    """The data of the latest model, where the gate has refused it: another training, or another gate, may take them."""
+    judged = [attempt for attempt in past if attempt.outcome in (PROMOTED, REFUSED, UNCHANGED)]
+    if not judged or judged[-1].outcome != REFUSED:
+        return None
+    found = _pending(work, judged[-1])
+    if found:
+        print(f"tries the data of {minute(judged[-1].started)} again, which led to a refused model", flush=True)
+    return found
 
 
 def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> AttemptResult:
