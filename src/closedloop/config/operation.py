@@ -123,7 +123,7 @@ class Retraining(Section):
     cooldown_hours: Annotated[float, Field(ge=0)] = 6
     max_quarantined_share: Share = 0.5  # of the new labels; with more the batch is taken for poisoned
     # of the answers given with great confidence: labels that contradict more of them are taken for poisoned
-    max_contradicted_share: Share = 0.8
+    max_contradicted_share: Share = 0.85
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
