@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from closedloop.config import Params
-from closedloop.prediction_log.clock import now, to_text
-from closedloop.prediction_log.reading import next_bounds
+from closedloop.errors import ConfigError
+from closedloop.prediction_log.clock import now, to_micros, to_text
+from closedloop.prediction_log.reading import SETTLED, next_bounds
 
 BOUNDS = ("traffic.start", "traffic.end")
 
@@ -18,6 +19,16 @@ def next_window(params: Params, engine: Engine) -> list[str] | str:
         return found
     start, end = found
     return [f"traffic.start={to_text(start)}", f"traffic.end={to_text(end)}"]
+
+
+def require_settled(params: Params) -> None:
+    """Raises ConfigError for a window that is not over: what is answered later would never be checked."""
+    end, settled = params.traffic.end, now() - SETTLED
+    if end is not None and to_micros(end) > settled:
+        raise ConfigError(
+            f"traffic.end: {end} must not lie after {to_text(settled)}, as younger predictions may still be on their "
+            f"way into the log; give an earlier end, or wait"
+        )
 
 
 def has_bounds(overrides: Sequence[str]) -> bool:

@@ -66,8 +66,9 @@ def recent(engine: Engine, task: str, limit: int) -> list[Check]:
     return [Check(**{**row, "report": json.loads(row["report"])}) for row in reversed(rows)]
 
 
-def last_end(engine: Engine, task: str) -> int | None:
-    """Where the last window ended; None before the first check. Raises LogError."""
+def last_end(engine: Engine, task: str, until: int) -> int | None:
+    """Where the last window ended that was over by then; None before the first one. Raises LogError."""
+    latest = select(func.max(CHECKS.c.end)).where(CHECKS.c.task == task, CHECKS.c.end <= until)
     with translated(str(engine.url)), engine.connect() as connection:
-        end = connection.execute(select(func.max(CHECKS.c.end)).where(CHECKS.c.task == task)).scalar()
+        end = connection.execute(latest).scalar()
     return None if end is None else int(end)

@@ -91,7 +91,7 @@ def next_bounds(engine: Engine, task: str, traffic: Traffic, now: int) -> tuple[
     traffic.window predictions, or with traffic.hours as many whole spans of so many hours as have passed. What is
     younger than SETTLED waits: its neighbours may still be on their way into the log.
     """
-    start = checks.last_end(engine, task)
+    start = checks.last_end(engine, task, now)
     if start is None:
         start = _one(engine, select(func.min(PREDICTIONS.c.time)).where(PREDICTIONS.c.task == task))
     if start is None:
