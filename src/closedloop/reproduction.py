@@ -92,6 +92,8 @@ def dvc(*arguments: str) -> int:
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         code = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment).wait()
+        if code == 0:  # told to end too late: it is done, and what follows is quick
+            return code
         if interrupted:
             raise KeyboardInterrupt
         if told_to_end:

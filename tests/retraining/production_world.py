@@ -48,7 +48,9 @@ class World:
     @classmethod
     def make(cls, registry: Registry) -> "World":
         (registry.root / "conf").symlink_to(CONF)
-        params = write(PARAMS, "digits", ["retraining.min_labels=30"])
+        params = write(
+            PARAMS, "digits", ["retraining.min_labels=40", "preprocess.feedback_test_share=0.8", "gate.min_recent=30"]
+        )
         paths = Paths("digits")
         acquire(params, paths)
         get_task("images").fit(digits(0, 30), params).save(paths.preprocessor)

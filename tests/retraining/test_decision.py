@@ -130,12 +130,12 @@ def test_too_few_labels_are_named_and_an_alarm_that_lacks_them_is_starved() -> N
     assert found.trigger is None
     assert found.starved
     assert found.waiting == [
-        "40 new labels are there and 100 are needed (retraining.min_labels): send the true labels of 60 more "
+        "40 new labels are there and 150 are needed (retraining.min_labels): send the true labels of 110 more "
         "predictions to /feedback"
     ]
-    assert decided([window(2), window(1)], labels=100).trigger == "drift"
+    assert decided([window(2), window(1)], labels=150).trigger == "drift"
     none = decided([window(2), window(1)], labels=0)
-    assert none.starved and "0 new labels are there and 100 are needed" in none.waiting[0]
+    assert none.starved and "0 new labels are there and 150 are needed" in none.waiting[0]
 
 
 def test_by_hand_or_on_schedule_without_labels_there_is_nothing_new_to_learn_from() -> None:
@@ -148,8 +148,8 @@ def test_by_hand_or_on_schedule_without_labels_there_is_nothing_new_to_learn_fro
         assert not found.starved
         assert found.waiting == ["there is nothing new to learn from: no label has arrived that no partition holds yet"]
     few = decided([], labels=99, by_hand=True)
-    assert few.trigger is None and "99 new labels are there and 100 are needed" in few.waiting[0]
-    assert decided([], labels=100, by_hand=True).trigger == "by_hand"
+    assert few.trigger is None and "99 new labels are there and 150 are needed" in few.waiting[0]
+    assert decided([], labels=150, by_hand=True).trigger == "by_hand"
 
 
 def test_accuracy_is_lost_when_its_whole_interval_lies_below_the_floor() -> None:
@@ -243,7 +243,7 @@ def test_the_same_alarms_never_start_two(
     assert decide_now(checks, [*past, attempt(0, 0)], count, again).trigger is None
 
 
-@given(windows, pasts, st.integers(100, 1000), configs)
+@given(windows, pasts, st.integers(150, 1000), configs)
 def test_it_always_starts_when_alarms_labels_and_cool_down_allow_it(
     checks: list[Check], past: list[Attempt], count: int, config: Retraining
 ) -> None:

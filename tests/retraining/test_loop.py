@@ -138,7 +138,7 @@ def test_drift_that_lacks_labels_ends_with_exit_code_3(
     assert ended.value.code == 3
     said = capsys.readouterr().out
     assert "2 of the last 2 windows of version 1 drifted" in said
-    assert "not retrained: 20 new labels are there and 30 are needed" in said
+    assert "not retrained: 20 new labels are there and 40 are needed" in said
     assert world.attempts == []
     world.answer(20, 20)
     with pytest.raises(SystemExit) as ended:
@@ -181,6 +181,30 @@ def test_a_training_that_breaks_leaves_everything_as_it_was_but_for_the_record(
     assert (again.outcome, again.exit_code) == ("waiting", 0)  # the same alarms do not start it again
     world.drift()
     assert "retraining.cooldown_hours" in now().text
+
+
+def test_an_older_checkout_that_only_waits_frees_no_labels_of_another_machine(world: World) -> None:
+    world.answer(80)
+    world.drift()
+    now()
+    used = world.marks
+    world.paths.partitions.unlink()  # as it was before the other machine's commit
+    assert now().outcome == "waiting"
+    assert world.marks == used
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StageError(Failure("told to end", 1, transient=True))])
+def test_told_to_end_behind_the_move_of_the_alias_it_finishes(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(loop, "reproduce", world.pipeline(meanwhile=failing(error)))
+    world.answer(80)
+    world.drift()
+    assert now().outcome == "promoted"
+    [record] = world.attempts
+    assert (record.outcome, record.challenger, record.champion_after) == ("promoted", 2, 2)
+    assert [entry.sha256 for entry in world.listed] == [record.partition]  # the champion's data stay
+    assert set(world.marks) == {record.partition}
 
 
 @pytest.mark.parametrize(

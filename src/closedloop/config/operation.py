@@ -118,7 +118,7 @@ class Retraining(Section):
     new_labels: Annotated[int, Field(ge=0)] = 0  # as many labels have arrived since the last attempt; 0: off
     every_days: Annotated[float, Field(ge=0)] = 0  # so long after the last attempt; 0: off
     min_labels: Annotated[int, Field(ge=30)] = (
-        100  # new labelled predictions, below which a retraining learns too little
+        150  # new labelled predictions, below which a retraining learns too little
     )
     cooldown_hours: Annotated[float, Field(ge=0)] = 6
     max_quarantined_share: Share = 0.5  # of the new labels; with more the batch is taken for poisoned

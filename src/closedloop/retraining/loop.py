@@ -103,11 +103,10 @@ def _deployed(params: Params) -> Deployed:
 
 
 def _decide(work: _Work, past: list[Attempt], champion: Deployed, force: bool) -> Decision:
-    partition.release(work.engine, work.task, read_list(work.paths.partitions))
     return decide(
         checks.recent(work.engine, work.task, REMEMBERED),
         past,
-        labels.count_unused(work.engine, work.task),
+        labels.count_unused(work.engine, work.task, [entry.sha256 for entry in read_list(work.paths.partitions)]),
         champion=champion,
         now=clock.now(),
         config=work.params.retraining,
@@ -155,9 +154,21 @@ def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> Attemp
         reproduce(work.file, ["register"])
         receipt = read_json(work.paths.report("registration.json"))
     except (Exception, KeyboardInterrupt) as error:
-        _fail(work, attempt, built, error)
-        raise
+        receipt = _promoted(work, cause) if built else None
+        if receipt is None or built is None:
+            _fail(work, attempt, built, error)
+            raise
     return _finish(work, attempt, cause, built, receipt)
+
+
+def _promoted(work: _Work, cause: _Cause) -> dict[str, Any] | None:
+    """The receipt of this attempt's model where that is the champion by now: what it has learnt from must stay."""
+    with suppress(ClosedLoopError, OSError):
+        receipt: dict[str, Any] = read_json(work.paths.report("registration.json"))
+        champion = alias_version(work.params, CHAMPION)
+        if receipt["version"] == receipt["champion"] == champion != cause.champion:
+            return receipt
+    return None
 
 
 def _fail(work: _Work, attempt: str, built: Built | None, error: BaseException) -> None:
