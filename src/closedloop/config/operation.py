@@ -73,6 +73,7 @@ class Monitor(Section):
     max_latency_ms: Annotated[float, Field(gt=0)] = 50  # of the log: 95th percentile of an answer
     max_error_share: Share = 0.01  # of the log: requests that failed through no fault of the client (5xx)
     max_rejected_share: Share = 0.2  # of the log: requests refused as wrong (4xx)
+    min_labels: Annotated[int, Field(ge=1)] = 30  # of a window, below which its accuracy is not judged but estimated
     max_accuracy_drop: Share = 0.03  # against the reference, beyond the window's interval
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of these intervals
     max_rows: Positive = 20_000  # a larger window is sampled down to this
