@@ -90,7 +90,7 @@ class World:
         end = now()
         reasons = ["contrast moved"] if verdict == "drift" else []
         report: dict[str, Any] = {"drifted": verdict == "drift", "reasons": reasons, "columns": [], "accuracy": None}
-        checks.record(self.engine, "digits", report, end - 1000, end, version, 300, verdict, None)
+        checks.record(self.engine, "digits", report, end - 1, end, version, 300, verdict, None)
 
     def drift(self) -> None:
         """Two windows in a row."""

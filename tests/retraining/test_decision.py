@@ -93,6 +93,17 @@ def test_a_slow_or_failing_server_is_no_reason_to_retrain() -> None:
     assert decided(slow).trigger is None
 
 
+def test_a_server_alarm_over_too_few_rows_does_not_end_an_alarm_about_the_model() -> None:
+    slow = window(1)
+    slow = replace(slow, report={**slow.report, "drifted": False, "judged": False})
+    assert decided([window(3), window(2), slow]).trigger == "drift"
+
+
+def test_the_same_traffic_counts_once() -> None:
+    assert decided([window(2), window(1.5)]).trigger is None  # windows of an hour: half of it is the same
+    assert decided([window(2), window(1), window(1.5)]).trigger == "drift"
+
+
 def test_alarms_of_a_version_that_is_no_longer_champion_do_not_count() -> None:
     before = [window(3, version=1), window(2, version=1)]
     assert decided([*before, window(1)]).trigger is None

@@ -77,11 +77,20 @@ def is_over(attempt: Attempt) -> bool:
 def counted(checks: Sequence[Check], version: int, since: int) -> list[Check]:
     """The windows that say something about the champion and that no attempt has answered yet, the latest last.
 
-    Left out are windows that another version answered, which say nothing about this one, and those with too few rows to
-    be judged, which neither confirm nor end an alarm.
+    Left out are windows that another version answered, which say nothing about this one, those with too few rows to be
+    judged, which neither confirm nor end an alarm, and those that overlap a later one: the same traffic counts once.
     """
-    found = (c for c in checks if c.version == version and c.end > since and c.verdict in ("clean", "drift"))
-    return sorted(found, key=lambda check: (check.end, check.start))
+    found = (c for c in checks if c.version == version and c.end > since and _is_judged(c))
+    kept: list[Check] = []
+    for check in sorted(found, key=lambda check: (check.end, check.start), reverse=True):
+        if not kept or check.end <= kept[-1].start:
+            kept.append(check)
+    return kept[::-1]
+
+
+def _is_judged(check: Check) -> bool:
+    """Whether there were rows enough to judge the model: an alarm about the server alone says nothing of it."""
+    return check.verdict in ("clean", "drift") and bool(check.report.get("judged", True))
 
 
 def is_alarm(check: Check) -> bool:
