@@ -57,9 +57,10 @@ def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task:
         else:
             candidates.append(row)
     examples = _without(_decoded(candidates, preprocessor, quarantined), quarantined)
-    while named := _faults(examples, task, params):
-        quarantined |= named
-        examples = _without(examples, named)
+    if examples.num_rows:
+        faults = _faults(examples, task, params)
+        quarantined |= faults
+        examples = _without(examples, faults)
     contents, names = task.fingerprints(examples) if examples.num_rows else np.zeros(0, np.uint64), labels(examples)
     of_data = _labels_by_content(task.fingerprints(data), labels(data))
     fresh: dict[int, list[int]] = {}  # content -> rows
@@ -129,11 +130,23 @@ def _decoded(rows: list[dict[str, Any]], preprocessor: Preprocessor, quarantined
 
 
 def _faults(examples: pa.Table, task: Task, params: Params) -> dict[str, str]:
-    """The examples that one of the task's own checks names, with its name; a check names a few at a time."""
-    if not examples.num_rows:
-        return {}
-    failed = [finding for finding in task.examine(examples, params) if not finding.passed]
-    return {name: f"it fails the check {finding.check!r}" for finding in failed for name in finding.examples}
+    """The examples that one of the task's own checks names, with its name; a check names a few at a time, so that each
+    content is shown to it once."""
+    contents = task.fingerprints(examples)
+    distinct, first = np.unique(contents, return_index=True)
+    left = examples.take(pa.array(np.sort(first)))
+    faults: dict[str, str] = {}
+    while left.num_rows:
+        failed = [finding for finding in task.examine(left, params) if not finding.passed]
+        named = {name: f"it fails the check {finding.check!r}" for finding in failed for name in finding.examples}
+        if not named:
+            break
+        faults |= named
+        left = _without(left, named)
+    names = examples.column(ID).to_pylist()
+    looked_at = {content: names[row] for content, row in zip(distinct, first, strict=True)}
+    said = ((name, faults.get(looked_at[content])) for name, content in zip(names, contents, strict=True))
+    return {name: fault for name, fault in said if fault}
 
 
 def _without(examples: pa.Table, ids: Iterable[str]) -> pa.Table:
