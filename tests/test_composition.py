@@ -183,6 +183,12 @@ def test_an_unknown_key_of_the_chosen_augmentation_is_told_its_own_keys(params: 
         parse(content, "params.yaml")
 
 
+def test_too_few_labels_for_a_proof_are_a_mistake() -> None:
+    content = composition.compose("digits", ["retraining.min_labels=100"], CONF)
+    with pytest.raises(ConfigError, match=r"retraining\.min_labels: 100 labels leave about 40 test examples"):
+        parse(content, "conf")
+
+
 def test_an_unknown_kind_of_task_is_told_the_known_ones(params: Path) -> None:
     content = yaml.safe_load(params.read_text())
     content["task"]["kind"] = "smells"

@@ -17,7 +17,10 @@ PACKAGE = Path(closedloop.__file__).parent
 JUDGES = (  # another judge, another verdict
     "evaluation/comparison.py",
     "evaluation/gate.py",
+    "evaluation/intervals.py",
+    "evaluation/metrics.py",
     "evaluation/parts.py",
+    "evaluation/predictions.py",
     "registration.py",
 )
 

@@ -92,10 +92,11 @@ def dvc(*arguments: str) -> int:
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         code = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], env=environment).wait()
-        # what has come to its end is done, alias and all: calling it interrupted would undo half of it
-        if interrupted and code:
+        if code == 0:  # told to end too late: it is done, and what follows is quick
+            return code
+        if interrupted:
             raise KeyboardInterrupt
-        if told_to_end and code:
+        if told_to_end:
             raise StageError(Failure("told to end", 1, transient=True))
         return code
     finally:

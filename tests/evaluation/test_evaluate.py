@@ -12,7 +12,7 @@ import pytest
 from digits_project import Project, write_linear_model
 from sklearn.metrics import accuracy_score, log_loss
 
-from closedloop.data.examples import LABEL, write_examples
+from closedloop.data.examples import LABEL, PART, write_examples
 from closedloop.errors import DataError
 from closedloop.evaluation.evaluate import evaluate
 from closedloop.evaluation.predictions import Predictions
@@ -38,6 +38,20 @@ def test_the_report_holds_what_the_gate_and_the_summary_read(project: Project) -
     assert sum(row["support"] for row in report["classes"]) == 300
     assert 0 < report["serving"]["latency_ms_median"] <= report["serving"]["latency_ms_p95"]
     assert report["serving"]["size_bytes"] > (project.paths.model / "model.onnx").stat().st_size
+
+
+def test_with_feedback_among_the_test_examples_the_official_ones_have_figures_of_their_own(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    made = make_project(tmp_path)
+    parts = pa.array(["all"] * 240 + ["feedback-0000abcd"] * 60)
+    test = made.test.set_column(made.test.column_names.index(PART), PART, parts)
+    write_examples(made.paths.examples("test"), test)
+    report = evaluate(made.params, made.paths)
+    assert (report["examples"], report["official"]["examples"]) == (300, 240)
+    correct = Predictions.read(made.paths.predictions).correct
+    assert report["official"]["metrics"]["accuracy"]["value"] == pytest.approx(correct[:240].mean())
+    assert sum(row["support"] for row in report["official"]["classes"]) == 240
 
 
 def test_the_network_stands_beside_a_simple_model_of_the_same_training_split(project: Project) -> None:

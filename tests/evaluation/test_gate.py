@@ -214,6 +214,17 @@ def test_every_check_tells_what_was_found_and_asked_for() -> None:
     assert judged.reasons == ["worst class recall (class 8) 0.7 is not at least 0.8 (gate.min_class_recall)"]
 
 
+def test_the_floors_hold_on_the_official_examples_and_the_gain_alone_on_recent_ones() -> None:
+    evaluation = report(accuracy=0.88, macro_f1=0.85, recall=0.6) | {"official": report()}
+    known = comparison(-0.01, 0.0, 0.01, examples=300, challenger=0.92)
+    recent = comparison(0.2, 0.3, 0.4, examples=100, challenger=0.76)
+    judged = judge(evaluation, known, GATE, champion_version=3, parity_error=0, recent=recent)
+    assert judged.promote, judged.reasons
+    low = evaluation | {"official": report(accuracy=0.89)}
+    judged = judge(low, known, GATE, champion_version=3, parity_error=0, recent=recent)
+    assert judged.reasons == ["accuracy 0.89 is not at least 0.9 (gate.min_accuracy)"]
+
+
 def over_baseline(low: float, gain: float) -> dict[str, Any]:
     return {"name": "3 nearest neighbours", "gains": {"accuracy": {"gain": gain, "low": low, "high": 2 * gain - low}}}
 

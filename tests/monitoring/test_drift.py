@@ -191,6 +191,17 @@ def test_only_rows_with_a_label_count_for_accuracy() -> None:
     assert (accuracy["value"], accuracy["labelled_rows"]) == (0.5, 100)
 
 
+@pytest.mark.parametrize("labels", [1, 3, 29])
+@pytest.mark.parametrize("errors", [0, 1])
+def test_a_handful_of_labels_raises_no_alarm_and_silences_no_estimate(labels: int, errors: int) -> None:
+    rng = np.random.default_rng(0)
+    reference, window = frame(rng, 300, errors=0), frame(rng, 300, errors=errors)
+    window.loc[labels:, "label"] = None
+    assert verdict(reference, window)["verdict"] == "clean"
+    low = {"value": 0.5, "low": 0.4, "high": 0.6, "reference": 1.0}
+    assert verdict(reference, window, estimate=low)["reasons"][0].startswith("estimated accuracy")
+
+
 def test_without_labels_the_estimate_stands_in_for_accuracy_and_with_them_it_does_not() -> None:
     rng = np.random.default_rng(0)
     reference, window = frame(rng, 300, errors=0), frame(rng, 300, errors=0)
@@ -221,14 +232,3 @@ def test_what_cannot_be_compared_is_refused_by_name(change: Any, message: str) -
     rng = np.random.default_rng(0)
     with pytest.raises(DataError, match=message):
         kinds(frame(rng, 10), change(frame(rng, 10)))
-
-
-def test_a_few_labels_neither_alarm_nor_silence_the_estimate() -> None:
-    rng = np.random.default_rng(0)
-    reference, window = frame(rng, 300, errors=0), frame(rng, 300, errors=0)
-    window.loc[CONFIG.min_labels - 1 :, "label"] = None
-    low = {"value": 0.5, "low": 0.4, "high": 0.6, "reference": 1.0}
-    assert verdict(reference, window, estimate=low)["reasons"][0].startswith("estimated accuracy 0.500")
-    window.loc[: CONFIG.min_labels - 2, "label"] = "other"
-    found = verdict(reference, window)
-    assert (found["verdict"], found["accuracy"]["value"], found["accuracy"]["judged"]) == ("clean", 0.0, False)

@@ -89,7 +89,7 @@ def test_a_label_that_was_not_learnt_from_counts_again_when_it_is_corrected(log:
         connection.execute(update(LABELS).values(partition=mark))
     assert add_labels(log, TASK, [(ids[0], "4"), (ids[1], "3")], CLASSES) == LabelOutcome(revised=1, unchanged=1)
     assert labelled(log, TASK).column("id").to_pylist() == [ids[0]]
-    assert count_unused(log, TASK) == 1
+    assert count_unused(log, TASK, []) == 1
 
 
 def test_a_label_may_come_weeks_later(log: Engine) -> None:
@@ -106,7 +106,7 @@ def test_unused_labels_are_counted(log: Engine) -> None:
     add_labels(log, TASK, [(key, "3") for key in ids], CLASSES)
     with log.begin() as connection:
         connection.execute(update(LABELS).where(LABELS.c.prediction_id == ids[0]).values(partition="quarantined"))
-    assert count_unused(log, TASK) == 2
+    assert count_unused(log, TASK, []) == 2
 
 
 def test_a_million_duplicates(log: Engine) -> None:

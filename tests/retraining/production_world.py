@@ -48,23 +48,32 @@ class World:
     @classmethod
     def make(cls, registry: Registry) -> "World":
         (registry.root / "conf").symlink_to(CONF)
-        params = write(PARAMS, "digits", ["retraining.min_labels=30"])
+        params = write(
+            PARAMS, "digits", ["retraining.min_labels=40", "preprocess.feedback_test_share=0.8", "gate.min_recent=30"]
+        )
         paths = Paths("digits")
         acquire(params, paths)
         get_task("images").fit(digits(0, 30), params).save(paths.preprocessor)
         aliases.promote(params, registry.add("weak"))
         return cls(registry, open_log(params), paths)
 
-    def answer(self, count: int, start: int = 0, *, severity: int = 4, labelled: bool = True) -> list[str]:
-        """Ask about some digits, shifted in contrast (0: as they are), and send back their labels."""
+    def answer(
+        self, count: int, start: int = 0, *, severity: int = 4, labelled: bool = True, sure: bool = False
+    ) -> list[str]:
+        """Ask about some digits, shifted in contrast (0: as they are), and send back their labels.
+
+        The answers are all the same, and nothing that anybody would believe, or (`sure`) right and beyond doubt.
+        """
         examples, task = digits(start, start + count), get_task("images")
         if severity:
             examples = task.shift(examples, "contrast", severity, np.random.default_rng(start))
         records = task.load_preprocessor(self.paths.preprocessor).encode(examples)
         ids = [new_id() for _ in records]
+        said = labels_of(examples) if sure else ["3"] * count
+        confidence, shares = (1.0, [1.0, *[0.0] * 9]) if sure else (0.5, [0.1] * 10)
         answers = [
-            Answer(key, now(), "digits", 1, "champion", json.dumps(record).encode(), "3", 0.5, [0.1] * 10, 1.0)
-            for key, record in zip(ids, records, strict=True)
+            Answer(key, now(), "digits", 1, "champion", json.dumps(record).encode(), answer, confidence, shares, 1.0)
+            for key, record, answer in zip(ids, records, said, strict=True)
         ]
         writer = LogWriter(self.engine)
         asyncio.run(writer.write(answers))
@@ -81,7 +90,7 @@ class World:
         end = now()
         reasons = ["contrast moved"] if verdict == "drift" else []
         report: dict[str, Any] = {"drifted": verdict == "drift", "reasons": reasons, "columns": [], "accuracy": None}
-        checks.record(self.engine, "digits", report, end - 1000, end, version, 300, verdict, None)
+        checks.record(self.engine, "digits", report, end - 1, end, version, 300, verdict, None)
 
     def drift(self) -> None:
         """Two windows in a row."""

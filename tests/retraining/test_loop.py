@@ -3,7 +3,6 @@
 import copy
 import errno
 import functools
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,13 +12,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from production_world import PARAMS, World, labels_of
-from sqlalchemy import update
 
 from closedloop import cli, composition
 from closedloop.composition import compose
 from closedloop.errors import ClosedLoopError, ConfigError, DataError, LogError, RegistryError
 from closedloop.prediction_log import attempts
-from closedloop.prediction_log.schema import PREDICTIONS
 from closedloop.registry import aliases
 from closedloop.reproduction import StageError
 from closedloop.retraining import loop, partition
@@ -92,6 +89,25 @@ def test_a_refused_model_leaves_the_champion_and_keeps_the_data(world: World, mo
     assert [attempt.outcome for attempt in world.attempts] == ["refused"]
 
 
+def test_the_data_of_a_refused_model_can_be_tried_again_by_hand(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "reproduce", world.pipeline(promote=False))
+        world.answer(80)
+        world.drift()
+        assert now().outcome == "refused"
+    refused = world.listed
+    world.answer(10, 100)  # not enough for data of their own
+    assert now().outcome == "waiting"
+    assert now(force=True).outcome == "promoted"
+    assert (world.listed, world.champion) == (refused, 2)
+    assert [(entry.outcome, entry.partition) for entry in world.attempts] == [
+        ("refused", refused[0].sha256),
+        ("promoted", refused[0].sha256),
+    ]
+    assert world.marks.count(None) == 10
+    assert now(force=True).outcome == "waiting"  # what has led to a champion is not tried again
+
+
 def test_a_training_that_gives_the_champion_again_changes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +138,7 @@ def test_drift_that_lacks_labels_ends_with_exit_code_3(
     assert ended.value.code == 3
     said = capsys.readouterr().out
     assert "2 of the last 2 windows of version 1 drifted" in said
-    assert "not retrained: 20 new labels are there and 30 are needed" in said
+    assert "not retrained: 20 new labels are there and 40 are needed" in said
     assert world.attempts == []
     world.answer(20, 20)
     with pytest.raises(SystemExit) as ended:
@@ -165,6 +181,30 @@ def test_a_training_that_breaks_leaves_everything_as_it_was_but_for_the_record(
     assert (again.outcome, again.exit_code) == ("waiting", 0)  # the same alarms do not start it again
     world.drift()
     assert "retraining.cooldown_hours" in now().text
+
+
+def test_an_older_checkout_that_only_waits_frees_no_labels_of_another_machine(world: World) -> None:
+    world.answer(80)
+    world.drift()
+    now()
+    used = world.marks
+    world.paths.partitions.unlink()  # as it was before the other machine's commit
+    assert now().outcome == "waiting"
+    assert world.marks == used
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StageError(Failure("told to end", 1, transient=True))])
+def test_told_to_end_behind_the_move_of_the_alias_it_finishes(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(loop, "reproduce", world.pipeline(meanwhile=failing(error)))
+    world.answer(80)
+    world.drift()
+    assert now().outcome == "promoted"
+    [record] = world.attempts
+    assert (record.outcome, record.challenger, record.champion_after) == ("promoted", 2, 2)
+    assert [entry.sha256 for entry in world.listed] == [record.partition]  # the champion's data stay
+    assert set(world.marks) == {record.partition}
 
 
 @pytest.mark.parametrize(
@@ -305,7 +345,7 @@ def test_a_stale_configuration_begins_nothing(world: World) -> None:
 def test_poisoned_labels_never_reach_the_training(world: World) -> None:
     """Wrong labels for contents that the data hold already."""
     ids = world.answer(80, severity=0, labelled=False)
-    world.label(ids, [str((int(label) + 1) % 10) for label in labels_of(digits(0, 80))])
+    world.label(ids, wrong(labels_of(digits(0, 80))))
     world.drift()
     with pytest.raises(DataError, match="taken for poisoned"):
         now()
@@ -315,17 +355,47 @@ def test_poisoned_labels_never_reach_the_training(world: World) -> None:
     assert "taken for poisoned" in record.verdict["error"]
 
 
-def test_labels_that_contradict_nearly_certain_answers_as_a_rule_are_taken_for_wrong(world: World) -> None:
-    """Classes that are numbered otherwise where the labels come from."""
-    ids = world.answer(80, labelled=False)
-    sure = json.dumps([0.999] + [0.001 / 9] * 9)
-    with world.engine.begin() as connection:
-        connection.execute(update(PREDICTIONS).values(prediction="0", confidence=0.999, probabilities=sure))
-    world.label(ids, ["1"] * 80)
+def wrong(labels: list[str]) -> list[str]:
+    return [str((int(label) + 1) % 10) for label in labels]
+
+
+def test_labels_that_contradict_sure_answers_are_believed_only_by_hand(world: World) -> None:
+    ids = world.answer(80, labelled=False, sure=True)
+    world.label(ids, wrong(labels_of(digits(0, 80))))
     world.drift()
-    with pytest.raises(DataError, match=r"wrong ones: 80 of 80 .*\(retraining\.max_contradicted_share\)"):
+    with pytest.raises(DataError, match="80 of the 80 answers given with great confidence are contradicted"):
         now()
     assert (world.listed, world.runs, world.champion) == ([], [], 1)
+    assert world.attempts[0].verdict["transient"] is False
+    assert now(force=True).outcome == "promoted"  # a person has looked, and vouches for them
+
+
+def test_honest_labels_may_contradict_many_sure_answers(world: World) -> None:
+    """Under a heavy shift a model is sure of much that is wrong."""
+    ids = world.answer(100, labelled=False, sure=True)
+    truth = labels_of(digits(0, 100))
+    world.label(ids, [*wrong(truth[:75]), *truth[75:]])
+    world.drift()
+    assert now().outcome == "promoted"
+
+
+def test_a_handful_of_sure_answers_proves_nothing_against_the_labels(world: World) -> None:
+    world.answer(60)
+    ids = world.answer(19, 100, labelled=False, sure=True)
+    world.label(ids, wrong(labels_of(digits(100, 119))))
+    world.drift()
+    assert now().outcome == "promoted"
+
+
+def test_a_batch_that_was_refused_does_not_spoil_the_next(world: World) -> None:
+    ids = world.answer(80, severity=0, labelled=False)
+    world.label(ids, wrong(labels_of(digits(0, 80))))
+    with pytest.raises(DataError, match="taken for poisoned"):
+        now(force=True)
+    assert set(world.marks) == {"quarantined"}
+    world.answer(60, 100)
+    assert now(force=True).outcome == "promoted"
+    assert world.listed[0].examples == 60
 
 
 def test_a_person_who_promotes_meanwhile_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

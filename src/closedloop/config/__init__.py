@@ -64,6 +64,13 @@ class Params(Section):
             for key, (found, allowed) in chosen.items()
             if found not in allowed
         ]
+        tested = self.retraining.min_labels * self.preprocess.feedback_test_share
+        if tested < self.gate.min_recent:
+            wrong.append(
+                f"retraining.min_labels: {self.retraining.min_labels} labels leave about {tested:.0f} test examples "
+                f"(preprocess.feedback_test_share {self.preprocess.feedback_test_share:g}), and gate.min_recent asks "
+                f"for {self.gate.min_recent}: such a retraining could prove nothing on them"
+            )
         if wrong:
             raise ValueError(BETWEEN.join(wrong))
         return self

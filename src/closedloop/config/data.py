@@ -109,4 +109,6 @@ class Preprocess(Section):
     def _something_left(self) -> Self:
         if self.test_share + self.validation_share + self.production_share >= 1:
             raise ValueError("test_share + validation_share + production_share must stay below 1: the rest trains")
+        if self.feedback_test_share + self.validation_share >= 1:
+            raise ValueError("feedback_test_share + validation_share must stay below 1: the rest of feedback trains")
         return self

@@ -66,7 +66,6 @@ class Traffic(Section):
 class Monitor(Section):
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.02  # of a whole window: divided by the number of columns
     min_rows: Annotated[int, Field(ge=30)] = 100
-    min_labels: Positive = 30  # in a window, below which the estimate of accuracy counts, and not the accuracy
     min_effect_numeric: Share = 0.15  # Kolmogorov-Smirnov distance
     min_effect_categorical: Share = 0.1  # Cramer's V
     max_missing_rise: Share = 0.05  # of the share of missing values, beyond its interval
@@ -74,6 +73,7 @@ class Monitor(Section):
     max_latency_ms: Annotated[float, Field(gt=0)] = 50  # of the log: 95th percentile of an answer
     max_error_share: Share = 0.01  # of the log: requests that failed through no fault of the client (5xx)
     max_rejected_share: Share = 0.2  # of the log: requests refused as wrong (4xx)
+    min_labels: Annotated[int, Field(ge=1)] = 30  # of a window, below which its accuracy is not judged but estimated
     max_accuracy_drop: Share = 0.03  # against the reference, beyond the window's interval
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of these intervals
     max_rows: Positive = 20_000  # a larger window is sampled down to this
@@ -119,13 +119,12 @@ class Retraining(Section):
     new_labels: Annotated[int, Field(ge=0)] = 0  # as many labels have arrived since the last attempt; 0: off
     every_days: Annotated[float, Field(ge=0)] = 0  # so long after the last attempt; 0: off
     min_labels: Annotated[int, Field(ge=30)] = (
-        100  # new labelled predictions, below which a retraining learns too little
+        150  # new labelled predictions, below which a retraining learns too little
     )
     cooldown_hours: Annotated[float, Field(ge=0)] = 6
-    # of the new labels whose predictions were nearly certain: more of them wrong are taken for wrong labels, as of
-    # classes that were numbered otherwise. A model under a strong shift is surely wrong in up to 0.9 of them
-    max_contradicted_share: Share = 0.95
     max_quarantined_share: Share = 0.5  # of the new labels; with more the batch is taken for poisoned
+    # of the answers given with great confidence: labels that contradict more of them are taken for poisoned
+    max_contradicted_share: Share = 0.9
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -28,8 +28,9 @@ def assign_splits(
     the order of a seeded hash of the content, so that neither the order of the rows nor the platform matters, copies
     stay together, and most assignments survive when rows are added.
 
-    `feedback` names the parts that came later, the earliest first. Each is cut on its own into test, validation and
-    train, without what stands in an earlier part; the splits of all earlier parts are as they were without it.
+    `feedback` names the parts that came later, the earliest first. Each example of them goes to test, validation or
+    train by its content alone, but for what stands in an earlier part; the splits of all earlier parts are as they were
+    without it.
 
     With `config.copies` "drop" only the first example of each content has a split, but in an official test part.
 
@@ -42,7 +43,7 @@ def assign_splits(
     for name in feedback:
         part = parts == name
         fresh = part & ~np.isin(fingerprints, fingerprints[known])
-        splits[fresh] = _cut_feedback(fingerprints[fresh], labels[fresh], config)
+        splits[fresh] = _cut_feedback(fingerprints[fresh], config)
         known = known | part
     if config.copies == "drop":
         splits[_further_copies(fingerprints) & (parts != "test")] = DROPPED
@@ -100,26 +101,14 @@ def _cut_base(fingerprints: Hashes, labels: Strings, parts: Strings, config: Pre
     return splits
 
 
-def _cut_feedback(fingerprints: Hashes, labels: Strings, config: Preprocess) -> Strings:
-    """Each split gets its share of the part, and of each class within one example; from three on none is empty."""
-    content, content_label = _distinct(fingerprints, labels)
-    total = len(content)
-    if total < 3:
-        return np.full(len(fingerprints), "train", dtype="<U10")
-    order = np.lexsort((_seeded_hash(content, config.seed), content_label))  # by class, in each by the seeded hash
-    test = int(np.clip(round(config.feedback_test_share * total), 1, total - 2))
-    validation = int(np.clip(round(config.validation_share * total), 1, total - 1 - test))
-    content_split = np.full(total, "train", dtype="<U10")
-    rest = order[~_evenly(total, test)]
-    content_split[order[_evenly(total, test)]] = "test"
-    content_split[rest[_evenly(len(rest), validation)]] = "validation"
-    return content_split[np.searchsorted(content, fingerprints)]
-
-
-def _evenly(total: int, chosen: int) -> NDArray[np.bool_]:
-    """`chosen` of `total` places, spread evenly."""
-    steps = np.arange(total + 1) * chosen // total
-    return np.diff(steps) > 0
+def _cut_feedback(fingerprints: Hashes, config: Preprocess) -> Strings:
+    """About its share to each split, by the content alone: a partition that is built anew from some of the same labels
+    tests no model on what it has learnt."""
+    if not len(fingerprints):
+        return np.empty(0, dtype="<U10")
+    place = _seeded_hash(fingerprints, config.seed) / 2.0**64  # even from 0 to 1
+    tested, validated = config.feedback_test_share, config.feedback_test_share + config.validation_share
+    return np.select([place < tested, place < validated], ["test", "validation"], "train").astype("<U10")
 
 
 def _further_copies(fingerprints: Hashes) -> NDArray[np.bool_]:

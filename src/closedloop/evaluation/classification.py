@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from closedloop.config import Evaluation
+from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
 from closedloop.evaluation import metrics
 from closedloop.evaluation.intervals import Interval, headline, wilson
@@ -15,26 +16,34 @@ from closedloop.evaluation.predictions import Predictions
 def report(task: str, found: Predictions, parts: list[str], config: Evaluation) -> dict[str, Any]:
     """Headline metrics over all examples, accuracy by part and figures by class, each with its interval.
 
-    `parts` names the part of the raw data that each example came from, in their order.
+    `parts` names the part of the raw data that each example came from, in their order. With labelled feedback among
+    them, `official` has the same figures for the official parts alone: they stay comparable as feedback comes.
 
-    Raises DataError when a class has no example: its recall, and with it macro F1, cannot be known.
+    Raises DataError when a class has no official example: its recall, and with it macro F1, cannot be known.
     """
-    absent = [name for code, name in enumerate(found.classes) if not (found.labels == code).any()]
+    official = found.only([name for name, part in zip(found.ids, parts, strict=True) if not is_feedback(part)])
+    absent = [name for code, name in enumerate(official.classes) if not (official.labels == code).any()]
     if absent:
         raise DataError(
             f"the test split holds no example of {len(absent)} of {len(found.classes)} classes: "
             f"{', '.join(absent[:10])}; "
             "add some, enlarge preprocess.test_share, or take the class out of task.classes"
         )
-    headlines = headline(found, config)
-    return {
+    content = {
         "task": task,
-        "examples": len(found.ids),
         "confidence": config.confidence,
         "resamples": config.resamples,
         "seed": config.seed,
-        "metrics": {name: asdict(interval) for name, interval in headlines.items()},
+        **_figures(found, config),
         "parts": part_rows(found, parts, config.confidence),
+    }
+    return content if len(official.ids) == len(found.ids) else {**content, "official": _figures(official, config)}
+
+
+def _figures(found: Predictions, config: Evaluation) -> dict[str, Any]:
+    return {
+        "examples": len(found.ids),
+        "metrics": {name: asdict(interval) for name, interval in headline(found, config).items()},
         "classes": class_rows(found, config.confidence),
     }
 

@@ -53,10 +53,11 @@ def judge(
 ) -> Verdict:
     """Decide on the challenger from its evaluation.json, and its comparison with the champion when there is one.
 
-    The floors must hold in any case. Without a champion (`champion_version` None) they alone decide. With one, the
-    whole interval of the gain must lie above gate.min_gain: a tie keeps the champion, and so does a comparison that is
-    missing (`missing` says why), not finite, or made of something else than this evaluation. `parity_error` is the
-    largest difference between torch's probabilities and the served model's.
+    The floors must hold in any case; those of quality on the official test examples, as in a changed world nobody knows
+    what can be reached: there the gain alone counts. Without a champion (`champion_version` None) they alone decide.
+    With one, the whole interval of the gain must lie above gate.min_gain: a tie keeps the champion, and so does a
+    comparison that is missing (`missing` says why), not finite, or made of something else than this evaluation.
+    `parity_error` is the largest difference between torch's probabilities and the served model's.
 
     `comparison` is on the test examples of the data that the champion knows, `recent` on those of labelled feedback
     that came after it. With at least gate.min_recent of them it is enough to win on one of the two, when the interval
@@ -77,9 +78,9 @@ def judge(
 
 
 def _floors(evaluation: dict[str, Any], gate: Gate, parity_error: float) -> list[Check]:
-    metrics = evaluation.get("metrics", {})
-    serving = evaluation.get("serving", {})
-    recalls = {str(row.get("class")): _finite(row.get("recall")) for row in evaluation.get("classes", [])}
+    official = evaluation.get("official", evaluation)
+    metrics, serving = official.get("metrics", {}), evaluation.get("serving", {})
+    recalls = {str(row.get("class")): _finite(row.get("recall")) for row in official.get("classes", [])}
     unknown = [name for name, recall in recalls.items() if recall is None]
     worst = min((name for name in recalls), key=lambda name: recalls[name] or 0, default="?")
     recall = None if unknown or not recalls else recalls[worst]

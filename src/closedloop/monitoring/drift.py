@@ -10,9 +10,8 @@ from pandas.api.types import infer_dtype
 from closedloop.config import Monitor
 from closedloop.data.examples import ID, LABEL
 from closedloop.errors import DataError
-from closedloop.evaluation.intervals import wilson
 from closedloop.evaluation.profile import PREDICTION, VERSION
-from closedloop.monitoring.service import LATENCY, TIME
+from closedloop.monitoring.service import LATENCY, TIME, share_at_least
 from closedloop.monitoring.two_sample import CATEGORY, NUMBER, distance, present, rise
 
 METHODS = {NUMBER: "Kolmogorov-Smirnov", CATEGORY: "chi-square of homogeneity"}
@@ -100,12 +99,9 @@ def judge(
     unseen = judge_unseen(reference, window, config)
     accuracy = judge_accuracy(reference, window, config)
     reasons = [
-        # the estimate is an opinion: where there are labels enough, they alone count
-        *(
-            _accuracy_reasons("accuracy", accuracy, config)
-            if accuracy is not None and accuracy["judged"]
-            else _accuracy_reasons("estimated accuracy", estimate, config)
-        ),
+        *_accuracy_reasons("accuracy", accuracy, config),
+        # the estimate is an opinion: where there are labels, they alone count
+        *(_accuracy_reasons("estimated accuracy", estimate, config) if accuracy is None else []),
         *_column_reasons(columns),
         *(_missing_reason(entry) for entry in missing if entry["alarm"]),
         *(_unseen_reason(entry) for entry in unseen if entry["alarm"]),
@@ -118,7 +114,6 @@ def judge(
     ]
     return {
         "verdict": "too_few_rows" if short else verdict,
-        "judged": not short,
         "reasons": short or reasons,
         "reference_rows": len(reference),
         "alpha": corrected(config.false_alarm_rate, len(p_values)),
@@ -201,22 +196,18 @@ def correctness(profile: pd.DataFrame) -> pd.Series:
 
 
 def judge_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
-    """The window's accuracy with Wilson's score interval and the reference's, over the rows with a label; or None.
-
-    Below monitor.min_labels it is told and not `judged`: of one label the interval does not hold what it promises.
-    """
+    """The window's accuracy with exact bounds and the reference's, over the rows with a label; None with too few."""
     right, before = correctness(window), correctness(reference)
-    if right.empty or before.empty:
+    if len(right) < config.min_labels or before.empty:
         return None
-    low, high = wilson(right.sum(), len(right), config.confidence)
+    hits = int(right.sum())
     return {
         "value": float(right.mean()),
-        "low": float(low),
-        "high": float(high),
+        "low": share_at_least(hits, len(right), config.confidence),
+        "high": 1 - share_at_least(len(right) - hits, len(right), config.confidence),
         "reference": float(before.mean()),
         "labelled_rows": len(right),
-        "judged": len(right) >= config.min_labels,
-        "method": "Wilson score interval",
+        "method": "Clopper-Pearson, each end by itself",
     }
 
 

@@ -19,6 +19,7 @@ from closedloop.errors import ConfigError, DataError
 from closedloop.evaluation.parts import TAG
 from closedloop.evaluation.profile import CONFIDENCE, PREDICTION, VERSION
 from closedloop.files import atomic
+from closedloop.monitoring.schedule import require_settled
 from closedloop.monitoring.service import LATENCY, TIME
 from closedloop.monitoring.traffic import FACTS, observe
 from closedloop.paths import Paths
@@ -72,13 +73,14 @@ def collect(params: Params, paths: Paths, engine: Engine, load: Callable[[int], 
 
 
 def bounds(params: Params) -> tuple[int, int]:
-    """The bounds in microseconds; raises ConfigError where there are none."""
+    """The bounds in microseconds; raises ConfigError where there are none, or the window is not over."""
     config = params.traffic
     if config.start is None or config.end is None:
         raise ConfigError(
             "traffic.source is log, and traffic.start and traffic.end are not set: `make monitor ARGS=traffic=log` "
             "finds the next window and writes its bounds down; `make params ARGS=traffic=clean` returns to examples"
         )
+    require_settled(params)
     return to_micros(config.start), to_micros(config.end)
 
 

@@ -30,7 +30,7 @@ def check(params: Params, paths: Paths) -> dict[str, Any]:
     found = evidently_report.compare(reference, window, params.monitor)
     estimate = estimate_accuracy(reference, window, params.monitor)
     judged = drift.judge(reference, window, found.p_values, estimate, params.monitor)
-    judged["drifted"] = judged["verdict"] == "drift"
+    judged["drifted"], judged["judged"] = judged["verdict"] == "drift", judged["verdict"] != "too_few_rows"
     facts = read_facts(paths.traffic)
     if facts:
         requests = {int(status): count for status, count in facts["requests"].items()}
@@ -58,7 +58,8 @@ def artifacts(paths: Paths) -> list[Path]:
 def with_service(judged: dict[str, Any], served: dict[str, Any]) -> dict[str, Any]:
     """The verdict with what is said of the server: its alarms count also where the rows are too few to judge.
 
-    `drifted` goes on to say whether the model itself gave a reason: to retrain it mends no slow or failing server.
+    `drifted` goes on to say whether the model itself gave a reason, and `judged` whether it could be judged: to retrain
+    it mends no slow or failing server.
     """
     alarms = service.reasons(served)
     verdict = "drift" if alarms else judged["verdict"]

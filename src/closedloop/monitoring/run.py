@@ -7,7 +7,7 @@ from typing import Any
 from closedloop import composition
 from closedloop.config import Params, parse
 from closedloop.files import read_json
-from closedloop.monitoring.schedule import has_bounds, next_window, refuse_future, without_bounds
+from closedloop.monitoring.schedule import has_bounds, next_window, require_settled, without_bounds
 from closedloop.paths import Paths
 from closedloop.reproduction import exclusive, reproduce
 
@@ -35,7 +35,7 @@ def check(path: Path, task: str | None, overrides: Sequence[str], conf: Path = P
                 return bounds
             wanted = composition.merged(wanted, bounds)
         else:
-            refuse_future(params)
+            require_settled(params)
         composition.write(path, task, wanted, conf)
         reproduce(path, ALONE if from_log else (), alone=from_log)
     report: dict[str, Any] = read_json(Paths(task).report("drift.json"))

@@ -21,12 +21,13 @@ def next_window(params: Params, engine: Engine) -> list[str] | str:
     return [f"traffic.start={to_text(start)}", f"traffic.end={to_text(end)}"]
 
 
-def refuse_future(params: Params) -> None:
-    """Raise ConfigError for a window that is not over: what is answered in it later would never be checked."""
-    latest = to_text(now() - SETTLED)
-    if params.traffic.end and to_micros(params.traffic.end) > to_micros(latest):
+def require_settled(params: Params) -> None:
+    """Raises ConfigError for a window that is not over: what is answered later would never be checked."""
+    end, settled = params.traffic.end, now() - SETTLED
+    if end is not None and to_micros(end) > settled:
         raise ConfigError(
-            f"traffic.end {params.traffic.end} is not over: at this moment a window may end at {latest} at the latest"
+            f"traffic.end: {end} must not lie after {to_text(settled)}, as younger predictions may still be on their "
+            f"way into the log; give an earlier end, or wait"
         )
 
 

@@ -66,12 +66,9 @@ def recent(engine: Engine, task: str, limit: int) -> list[Check]:
     return [Check(**{**row, "report": json.loads(row["report"])}) for row in reversed(rows)]
 
 
-def last_end(engine: Engine, task: str, now: int) -> int | None:
-    """Where the last window ended; None before the first check. Raises LogError.
-
-    A window whose end lies ahead of `now`, of a clock that was wrong, says nothing about what has been checked.
-    """
-    statement = select(func.max(CHECKS.c.end)).where(CHECKS.c.task == task, CHECKS.c.end <= now)
+def last_end(engine: Engine, task: str, until: int) -> int | None:
+    """Where the last window ended that was over by then; None before the first one. Raises LogError."""
+    latest = select(func.max(CHECKS.c.end)).where(CHECKS.c.task == task, CHECKS.c.end <= until)
     with translated(str(engine.url)), engine.connect() as connection:
-        end = connection.execute(statement).scalar()
+        end = connection.execute(latest).scalar()
     return None if end is None else int(end)

@@ -91,9 +91,10 @@ def _store(connection: Connection, task: str, labels: dict[str, str], outcome: L
     return labels.keys() - before.keys()
 
 
-def count_unused(engine: Engine, task: str) -> int:
-    """How many labels no partition holds yet, and none was put into quarantine. Raises LogError."""
-    unused = select(func.count()).select_from(LABELS).where(LABELS.c.task == task, LABELS.c.partition.is_(None))
+def count_unused(engine: Engine, task: str, listed: Sequence[str]) -> int:
+    """How many labels none of the listed partitions holds, and none was put into quarantine. Raises LogError."""
+    free = or_(LABELS.c.partition.is_(None), LABELS.c.partition.not_in([QUARANTINED, KNOWN, *listed]))
+    unused = select(func.count()).select_from(LABELS).where(LABELS.c.task == task, free)
     with translated(str(engine.url)), engine.connect() as connection:
         return int(connection.execute(unused).scalar_one())
 

@@ -78,9 +78,9 @@ def counted(checks: Sequence[Check], version: int, since: int) -> list[Check]:
     """The windows that say something about the champion and that no attempt has answered yet, the latest last.
 
     Left out are windows that another version answered, which say nothing about this one, those with too few rows to be
-    judged, which neither confirm nor end an alarm, and those that a later one overlaps: the same traffic counts once.
+    judged, which neither confirm nor end an alarm, and those that overlap a later one: the same traffic counts once.
     """
-    found = [c for c in checks if c.version == version and c.end > since and c.report.get("judged", _judged(c))]
+    found = (c for c in checks if c.version == version and c.end > since and _is_judged(c))
     kept: list[Check] = []
     for check in sorted(found, key=lambda check: (check.end, check.start), reverse=True):
         if not kept or check.end <= kept[-1].start:
@@ -88,9 +88,9 @@ def counted(checks: Sequence[Check], version: int, since: int) -> list[Check]:
     return kept[::-1]
 
 
-def _judged(check: Check) -> bool:
-    """Whether a window of a time when that was not kept apart had rows enough."""
-    return check.verdict in ("clean", "drift")
+def _is_judged(check: Check) -> bool:
+    """Whether there were rows enough to judge the model: an alarm about the server alone says nothing of it."""
+    return check.verdict in ("clean", "drift") and bool(check.report.get("judged", True))
 
 
 def is_alarm(check: Check) -> bool:
@@ -111,8 +111,7 @@ def _drift(windows: list[Check], config: Retraining) -> str:
 
 
 def _quality(windows: list[Check], config: Retraining) -> str:
-    accuracies = ((check, check.report.get("accuracy")) for check in windows)
-    labelled = [check for check, accuracy in accuracies if accuracy and accuracy.get("judged", True)]
+    labelled = [check for check in windows if check.report.get("accuracy")]
     if not labelled or not config.min_accuracy:
         return ""
     accuracy = labelled[-1].report["accuracy"]

@@ -21,7 +21,7 @@ from closedloop.registry.store import CHAMPION, connect, tracking_uri, translate
 from closedloop.registry.watch import alias_version
 from closedloop.reproduction import StageError, exclusive, reproduce
 from closedloop.retraining import partition
-from closedloop.retraining.decision import FAILED, Decision, Deployed, decide, minute
+from closedloop.retraining.decision import BY_HAND, FAILED, Decision, Deployed, decide, minute
 from closedloop.retraining.partition import Built
 from closedloop.stage import Failure
 
@@ -65,6 +65,8 @@ class _Cause:
 def retrain(params_path: Path, force: bool) -> AttemptResult:
     """Retrain when there is a reason to, or when asked to (`force`); an attempt that was killed is gone on with.
 
+    Asked to without enough new labels, it tries those again that have last led to a refused model.
+
     Raises ConfigError when params.yaml is stale or wrong, and ClosedLoopError when the attempt fails: its partition is
     off the list again then, the champion is as before, and the record says why.
     """
@@ -83,6 +85,8 @@ def retrain(params_path: Path, force: bool) -> AttemptResult:
                 return _attempt(work, _Cause(lost.trigger, reasons, lost.champion_before), pending)
         decision = _decide(work, past, champion, force)
         if decision.trigger is None:
+            if force and (refused := _refused(work, past)):
+                return _attempt(work, _Cause(BY_HAND, decision.reasons, champion.version), refused)
             return _waiting(decision)
         return _attempt(work, _Cause(decision.trigger, decision.reasons, champion.version))
 
@@ -99,11 +103,10 @@ def _deployed(params: Params) -> Deployed:
 
 
 def _decide(work: _Work, past: list[Attempt], champion: Deployed, force: bool) -> Decision:
-    partition.release(work.engine, work.task, read_list(work.paths.partitions))
     return decide(
         checks.recent(work.engine, work.task, REMEMBERED),
         past,
-        labels.count_unused(work.engine, work.task),
+        labels.count_unused(work.engine, work.task, [entry.sha256 for entry in read_list(work.paths.partitions)]),
         champion=champion,
         now=clock.now(),
         config=work.params.retraining,
@@ -117,12 +120,23 @@ def _waiting(decision: Decision) -> AttemptResult:
 
 
 def _pending(work: _Work, lost: Attempt) -> Built | None:
-    """The partition that an interrupted attempt had put on the list of this folder."""
+    """The partition that an earlier attempt had put on the list of this folder."""
     listed = read_list(work.paths.partitions)
     found = next((entry for entry in listed if entry.sha256 == lost.partition), None)
     if found is None or lost.data is None or not built_file(work.paths, found).is_file():
         return None
     return Built(found, lost.data)
+
+
+def _refused(work: _Work, past: list[Attempt]) -> Built | None:
+    """The data of the latest model, where the gate has refused it: another training, or another gate, may take them."""
+    judged = [attempt for attempt in past if attempt.outcome in (PROMOTED, REFUSED, UNCHANGED)]
+    if not judged or judged[-1].outcome != REFUSED:
+        return None
+    found = _pending(work, judged[-1])
+    if found:
+        print(f"tries the data of {minute(judged[-1].started)} again, which led to a refused model", flush=True)
+    return found
 
 
 def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> AttemptResult:
@@ -131,7 +145,8 @@ def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> Attemp
     attempt = attempts.begin(work.engine, work.task, cause.trigger, cause.reasons, cause.champion)
     built = pending
     try:
-        built = built or partition.build(work.params, work.paths, work.engine)
+        believed = cause.trigger == BY_HAND
+        built = built or partition.build(work.params, work.paths, work.engine, believed=believed)
         print(built.summary, flush=True)
         attempts.note(work.engine, attempt, partition=built.partition.sha256, data=built.counts)
         partition.append(work.paths, built.partition)
@@ -139,9 +154,21 @@ def _attempt(work: _Work, cause: _Cause, pending: Built | None = None) -> Attemp
         reproduce(work.file, ["register"])
         receipt = read_json(work.paths.report("registration.json"))
     except (Exception, KeyboardInterrupt) as error:
-        _fail(work, attempt, built, error)
-        raise
+        receipt = _promoted(work, cause) if built else None
+        if receipt is None or built is None:
+            _fail(work, attempt, built, error)
+            raise
     return _finish(work, attempt, cause, built, receipt)
+
+
+def _promoted(work: _Work, cause: _Cause) -> dict[str, Any] | None:
+    """The receipt of this attempt's model where that is the champion by now: what it has learnt from must stay."""
+    with suppress(ClosedLoopError, OSError):
+        receipt: dict[str, Any] = read_json(work.paths.report("registration.json"))
+        champion = alias_version(work.params, CHAMPION)
+        if receipt["version"] == receipt["champion"] == champion != cause.champion:
+            return receipt
+    return None
 
 
 def _fail(work: _Work, attempt: str, built: Built | None, error: BaseException) -> None:

@@ -23,11 +23,11 @@ from closedloop.prediction_log.clock import to_text
 from closedloop.prediction_log.reading import labelled as read_labelled
 from closedloop.prediction_log.schema import KNOWN, LABELS, QUARANTINED
 from closedloop.prediction_log.store import in_turns, translated, writing
+from closedloop.retraining.refusal import refusal
 from closedloop.retraining.screening import Screened, contradicted, screen
 from closedloop.tasks import get_task
 
 CHUNK = 1000  # labels of one transaction: the server writes between them
-SURE_ANSWERS = 20  # nearly certain predictions with labels, below which their share says nothing
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,16 @@ class Built:
         )
 
 
-def build(params: Params, paths: Paths, engine: Engine) -> Built:
+def build(params: Params, paths: Paths, engine: Engine, *, believed: bool = False) -> Built:
     """Write a partition of all unused labels that can be learnt from; the same labels give the same file.
 
     Labels of a partition that has left the list count as unused. A partition that is listed, but whose labels are not
     marked yet, was being added when somebody was killed: it is returned again. What cannot be learnt from is written
     to data/<task>/quarantine with the reasons; labels of content that the data hold already are marked so in the log.
+    `believed`: a person vouches for labels that contradict what the model was sure of.
 
-    Raises DataError when so many labels are bad that the batch is taken for poisoned, or too few are left, and LogError
-    when the log fails.
+    Raises DataError when so many labels are bad that the batch is taken for poisoned, or too few are left: what cannot
+    be learnt from is marked so then, else it would spoil the next batch as well. Raises LogError when the log fails.
     """
     name, listed = params.task.name, read_list(paths.partitions)
     release(engine, name, listed)
@@ -77,7 +78,9 @@ def build(params: Params, paths: Paths, engine: Engine) -> Built:
     counts = _counts(labelled, screened)
     if screened.quarantined:
         counts["quarantine"] = _write_quarantine(paths, screened)
-    _refuse_poisoned(counts, params)
+    if reason := refusal(counts, params.retraining, believed=believed):
+        _mark(engine, name, dict.fromkeys(screened.unusable, QUARANTINED))
+        raise DataError(reason)
     return _write(params, paths, labelled, screened, counts)
 
 
@@ -165,36 +168,6 @@ def _write_quarantine(paths: Paths, screened: Screened) -> str:
     return file.relative_to(paths.root).as_posix()
 
 
-def _refuse_poisoned(counts: dict[str, Any], params: Params) -> None:
-    limits, bad = params.retraining, sum(counts["quarantined"].values())
-    judged = counts["labels"] - counts["without_input"]
-    reasons = "; ".join(f"{count:,}: {reason}" for reason, count in counts["quarantined"].items())
-    if bad > limits.max_quarantined_share * judged:
-        raise DataError(
-            f"the new labels are taken for poisoned: {bad:,} of {judged:,} cannot be learnt from, more than a share of "
-            f"{limits.max_quarantined_share:g} (retraining.max_quarantined_share). {reasons}. "
-            f"{counts['quarantine']} names each. Send the right labels for them, which replace these; neither the data "
-            "nor the champion was changed"
-        )
-    sure = counts["confident"]
-    if sure["answers"] >= SURE_ANSWERS and sure["share"] > limits.max_contradicted_share:
-        raise DataError(
-            f"the new labels are taken for wrong ones: {sure['contradicted']:,} of {sure['answers']:,} that belong to "
-            f"nearly certain predictions say otherwise, more than a share of {limits.max_contradicted_share:g} "
-            "(retraining.max_contradicted_share). Are the classes numbered or named otherwise where they come from? "
-            "Send the right labels, which replace these; where they are right, raise that bound. Neither the data nor "
-            "the champion was changed"
-        )
-    if counts["used"] < limits.min_labels:
-        raise DataError(
-            f"{counts['used']:,} of {counts['labels']:,} new labels add something to learn from, at least "
-            f"{limits.min_labels:,} are needed (retraining.min_labels): {counts['known']:,} are of content that the "
-            f"data hold already, {counts['duplicates']:,} are copies, {counts['without_input']:,} came without their "
-            f"input (log.inputs, log.pseudonymised), {bad:,} are quarantined{f' ({reasons})' if reasons else ''}. "
-            "Wait for more labels"
-        )
-
-
 def _write(params: Params, paths: Paths, labelled: pa.Table, screened: Screened, counts: dict[str, Any]) -> Built:
     """The partition's file, and beside it a record of the labels that went into it."""
     examples = screened.examples
@@ -210,8 +183,7 @@ def _write(params: Params, paths: Paths, labelled: pa.Table, screened: Screened,
         source=f"the prediction log of {params.task.name}",
     )
     used = [*examples.column(ID).to_pylist(), *screened.copies]
-    unusable = [*screened.quarantined, *screened.without_input]
-    record = {"partition": asdict(partition), "counts": counts, "used": used, "quarantined": unusable}
+    record = {"partition": asdict(partition), "counts": counts, "used": used, "quarantined": screened.unusable}
     write_json(_record(paths, partition), record)
     write_bytes(built_file(paths, partition), content)
     return Built(partition, counts)

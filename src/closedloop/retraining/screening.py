@@ -34,6 +34,11 @@ class Screened:
     quarantined: dict[str, str]  # id -> reason
     without_input: list[str]  # ids whose request was not kept, or not all of it
 
+    @property
+    def unusable(self) -> list[str]:
+        """The ids that will never be learnt from, unless their label is corrected."""
+        return [*self.quarantined, *self.without_input]
+
 
 def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task: Task, params: Params) -> Screened:
     """Sort labelled predictions (columns id, request, label, revisions) by whether they add to the data (raw examples).
@@ -52,11 +57,11 @@ def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task:
         else:
             candidates.append(row)
     examples = _without(_decoded(candidates, preprocessor, quarantined), quarantined)
-    contents = task.fingerprints(examples) if examples.num_rows else np.zeros(0, np.uint64)
-    quarantined |= _faults(examples, contents, task, params)
-    sound = pa.array([name not in quarantined for name in examples.column(ID).to_pylist()], pa.bool_())
-    examples, contents = examples.filter(sound), contents[sound.to_numpy(zero_copy_only=False)]
-    names = labels(examples)
+    if examples.num_rows:
+        faults = _faults(examples, task, params)
+        quarantined |= faults
+        examples = _without(examples, faults)
+    contents, names = task.fingerprints(examples) if examples.num_rows else np.zeros(0, np.uint64), labels(examples)
     of_data = _labels_by_content(task.fingerprints(data), labels(data))
     fresh: dict[int, list[int]] = {}  # content -> rows
     known = []
@@ -124,31 +129,24 @@ def _decoded(rows: list[dict[str, Any]], preprocessor: Preprocessor, quarantined
     return pa.table({**columns, LABEL: pa.array([row["label"] for row in good], pa.string())})
 
 
-def _faults(examples: pa.Table, contents: NDArray[np.uint64], task: Task, params: Params) -> dict[str, str]:
-    """The examples that one of the task's own checks names, with its name.
-
-    A check names a few at a time, so each content is examined once: a dead camera sends the same image a million times.
-    """
-    _, first, content = np.unique(contents, return_index=True, return_inverse=True)
-    ids = np.array(examples.column(ID).to_pylist(), object)
-    distinct = _rows(examples, first)
-    reasons: dict[str, str] = {}
-    while distinct.num_rows:
-        failed = [finding for finding in task.examine(distinct, params) if not finding.passed]
+def _faults(examples: pa.Table, task: Task, params: Params) -> dict[str, str]:
+    """The examples that one of the task's own checks names, with its name; a check names a few at a time, so that each
+    content is shown to it once."""
+    contents = task.fingerprints(examples)
+    distinct, first = np.unique(contents, return_index=True)
+    left = examples.take(pa.array(np.sort(first)))
+    faults: dict[str, str] = {}
+    while left.num_rows:
+        failed = [finding for finding in task.examine(left, params) if not finding.passed]
         named = {name: f"it fails the check {finding.check!r}" for finding in failed for name in finding.examples}
         if not named:
             break
-        reasons |= named
-        distinct = _without(distinct, named)
-    found = (reasons.get(name) for name in ids[first][content])
-    return {str(name): reason for name, reason in zip(ids, found, strict=True) if reason}
-
-
-def _rows(examples: pa.Table, chosen: NDArray[np.intp]) -> pa.Table:
-    """These rows, in their order; by a filter, as pyarrow 25 crashes on taking rows of nested lists out of a slice."""
-    wanted = np.zeros(examples.num_rows, bool)
-    wanted[chosen] = True
-    return examples.filter(pa.array(wanted))
+        faults |= named
+        left = _without(left, named)
+    names = examples.column(ID).to_pylist()
+    looked_at = {content: names[row] for content, row in zip(distinct, first, strict=True)}
+    said = ((name, faults.get(looked_at[content])) for name, content in zip(names, contents, strict=True))
+    return {name: fault for name, fault in said if fault}
 
 
 def _without(examples: pa.Table, ids: Iterable[str]) -> pa.Table:
