@@ -39,6 +39,10 @@ def on_server(content: bytes, work: Callable[[int, ServerState], Awaitable[None]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
+    with_application(app, work)
+
+
+def with_application(app: Any, work: Callable[[int, ServerState], Awaitable[None]]) -> None:
     async def main() -> None:
         config, state = uvicorn.Config(app, log_config=None), ServerState()
         config.load()
@@ -78,6 +82,32 @@ def test_who_reads_slowly_gets_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
         writer.close()
 
     on_server(LARGE, work)
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2])
+def test_a_client_that_hung_up_is_told_to_whichever_of_its_requests_is_answered(answered: int) -> None:
+    begun = 0
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        nonlocal begun
+        begun += 1
+        if begun <= answered:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body"})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def work(port: int, state: ServerState) -> None:
+        _, writer = await asyncio.open_connection(HOST, port)
+        writer.write(GET * 3)
+        while begun <= answered:
+            await asyncio.sleep(0.01)
+        writer.transport.abort()
+        while state.tasks:
+            await asyncio.sleep(0.01)
+
+    with_application(app, work)
+    assert begun == answered + 1  # nothing is answered that nobody waits for
 
 
 def test_connections_beyond_the_most_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEAD = 65_536  # bytes of a request's head, about
 MOST_CONNECTIONS = 1000  # of one process: bounds what waits in memory for clients that do not read
@@ -25,6 +25,7 @@ class Protocol(HttpToolsProtocol):
         self._watch: asyncio.TimerHandle | None = None
         self._unread = 0  # bytes that waited for the client at the last look, if nothing has been read since
         self._in_head, self._head, self._draining = False, 0, False
+        self._answered: RequestResponseCycle | None = None  # uvicorn's `cycle` is the latest to arrive
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -37,6 +38,9 @@ class Protocol(HttpToolsProtocol):
         self._cancel_deadline()
         if self._watch is not None:
             self._watch.cancel()
+        if self._answered is not None:  # of requests sent at once uvicorn tells only the last, and the others write on
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -55,6 +59,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if not self.pipeline:
+            self._answered = self.cycle
         if self._draining and self.cycle:
             self.cycle.keep_alive = False
 
@@ -64,6 +70,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._unread = 0
+        if self.pipeline:
+            self._answered, _ = self.pipeline[-1]
         super().on_response_complete()
 
     def resume_writing(self) -> None:
