@@ -14,7 +14,7 @@ FINDING = $(if $(SCHEDULED), || [ $$? -eq 3 ])
 EXTRAS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run params monitor summary plots models promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
+.PHONY: help setup run params tune monitor summary plots models promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
 	export prune restore publish report test test-slow test-gpu lint format bench bench-drift bench-serving bench-drill soak \
 	clean distclean lock
 
@@ -36,6 +36,9 @@ run: $(STAMP)  ## the whole pipeline, then what came of it   [TASK= ARGS=]
 
 params: $(STAMP)  ## compose params.yaml from conf/   [TASK= ARGS=]
 	@$(BIN)/closedloop params $(TASK_OPTION) $(ARGS)
+
+tune: $(STAMP)  ## search for better values of the configuration   [TASK= ARGS="tune.trials=20 tune.jobs=2"]
+	@$(BIN)/closedloop tune $(TASK_OPTION) $(ARGS)
 
 monitor: $(STAMP)  ## judge a window of traffic; error 3: drift   [ARGS=traffic=log]
 	@$(BIN)/closedloop monitor $(TASK_OPTION) $(ARGS)$(FINDING)

@@ -19,8 +19,7 @@ def main(params: Params, paths: Paths) -> None:
             log_dataset(run, params, split, sha256(paths.tensors(split)), counts[split]["examples"])
         trained = training.fit(params, paths, run.log)
         training.save(trained, paths)
-        best = {name.replace("val/", "best/val_"): value for name, value in trained.best.items() if "val/" in name}
-        run.log({**best, "best/epoch": trained.best["epoch"], "train/seconds": trained.seconds}, len(trained.history))
+        run.log_best(trained.best, len(trained.history), trained.seconds)
         run.keep(paths.report("history.csv"))
         write_json(paths.run, {"run_id": run.id, "seconds": round(trained.seconds, 1)})
     training.close_session(paths)

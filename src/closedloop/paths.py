@@ -12,6 +12,7 @@ class Paths:
 
     task: str
     root: Path = Path()
+    attempt: str = ""  # of several trainings at the same time, each with checkpoints of its own
 
     @property
     def data(self) -> Path:
@@ -67,7 +68,12 @@ class Paths:
     @property
     def unfinished(self) -> Path:
         """Checkpoints of a training run that has not ended; outside every DVC output, so that a kill spares them."""
-        return self.root / "work" / self.task
+        return self.root / "work" / (f"tune/{self.task}/{self.attempt}" if self.attempt else self.task)
+
+    @property
+    def study(self) -> Path:
+        """The trials of every search for better values of the configuration; SQLite."""
+        return self.root / "work" / "tune" / self.task / "studies.db"
 
     @property
     def reports(self) -> Path:

@@ -30,7 +30,7 @@ from closedloop.registry.aliases import (
     moves,
     standing_champion,
 )
-from closedloop.registry.runs import Run, create_run, exists, run_name, stand_in
+from closedloop.registry.runs import LOST, Run, create_run, exists, run_name, stand_in
 from closedloop.registry.store import connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
@@ -140,7 +140,8 @@ def _run(client: Any, params: Params, paths: Paths) -> Run:
     if exists(client, run_id):
         return Run(client, run_id)
     found = stand_in(client, params, run_id)
-    return found or create_run(client, params, "register", f"{run_name(params)} (training run lost)", lost=run_id)
+    name = f"{run_name(params)} (training run lost)"
+    return found or create_run(client, params, "register", name, {LOST: run_id})
 
 
 def _log_evaluation(run: Run, evaluation: dict[str, Any], paths: Paths) -> None:

@@ -31,6 +31,22 @@ def run(options: Options) -> None:
     summary(options)
 
 
+def tune(options: Options) -> None:
+    from closedloop.config import load
+    from closedloop.paths import Paths
+    from closedloop.reproduction import exclusive, reproduce
+    from closedloop.tuning.space import read_space
+    from closedloop.tuning.tune import tune as search
+
+    with exclusive():
+        if options.task or options.overrides:
+            _compose(options)
+        read_space(load(PARAMS))  # a mistake in it is told before data are prepared
+        reproduce(PARAMS, ["preprocess"])
+        params = load(PARAMS)
+        print(search(params, Paths(params.task.name)))
+
+
 def monitor(options: Options) -> None:
     from closedloop.config import load
     from closedloop.monitoring.run import check
@@ -72,6 +88,7 @@ def _task_and_overrides(parser: Parser) -> None:
 COMMANDS = [
     Command("params", "compose params.yaml from conf/", compose_params, _task_and_overrides),
     Command("run", "run the pipeline and print what came of it", run, _task_and_overrides),
+    Command("tune", "search for better values of the configuration", tune, _task_and_overrides),
     Command("monitor", "judge a window of traffic; exit code 3 when it has drifted", monitor, _task_and_overrides),
     Command("summary", "print what the last run came to", summary),
     Command("plots", "draw the plots of dvc.yaml into one page that works offline", plots),

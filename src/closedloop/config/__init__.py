@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from closedloop.config.data import Composed, Preprocess, RemoteFile, Source, Task, Validation
 from closedloop.config.learning import EarlyStopping, Optimizer, Scheduler, Trainer
 from closedloop.config.operation import Drill, Evaluation, Gate, Log, Monitor, Retraining, Serving, Tracking, Traffic
+from closedloop.config.tuning import Tune
 from closedloop.errors import ConfigError
 from closedloop.networks.schema import CNN, Augmentation, Model, NoAugmentation
 from closedloop.section import Section
@@ -17,7 +18,7 @@ from closedloop.tasks.schema import KINDS
 __all__ = [
     "CNN", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer",
     "Params", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking",
-    "Traffic", "Trainer", "Validation", "load", "parse",
+    "Traffic", "Trainer", "Tune", "Validation", "load", "parse",
 ]  # fmt: skip
 
 
@@ -38,6 +39,7 @@ class Params(Section):
     optimizer: Optimizer
     scheduler: Scheduler
     trainer: Trainer
+    tune: Tune = Tune()
     evaluation: Evaluation = Evaluation()
     gate: Gate
     traffic: Traffic = Traffic()

@@ -79,15 +79,18 @@ def close_session(paths: Paths) -> None:
     shutil.rmtree(paths.unfinished, ignore_errors=True)
 
 
-def _digest(params: Params, paths: Paths) -> str:
-    """Changes with anything that changes the weights: configuration, data, code, versions of the libraries."""
-    what = {
+def influences(params: Params, paths: Paths) -> dict[str, Any]:
+    """All that the weights depend on: configuration, data, code, versions of the libraries."""
+    return {
         "params": params.model_dump(include=INFLUENCE),
         "tensors": [sha256(paths.tensors(split)) for split in ("train", "validation")],
         "versions": [version("torch"), version("pytorch-lightning")],
         "code": [sha256_tree(PACKAGE / room, "*.py") for room in ("learning", "networks")],
     }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(params: Params, paths: Paths) -> str:
+    return hashlib.sha256(json.dumps(influences(params, paths), sort_keys=True).encode()).hexdigest()
 
 
 def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], None]) -> Training:

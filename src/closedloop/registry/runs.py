@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import psutil
 
 from closedloop.config import Params
 from closedloop.lineage import git_commit, library_versions
+from closedloop.nested import flatten
 from closedloop.registry.store import UTC_SECOND, connect, tracking_uri, translated
 
 # the sections of the configuration that a person compares runs by
@@ -41,6 +42,11 @@ class Run:
         milliseconds = self.client.get_run(self.id).info.start_time
         return time.strftime(UTC_SECOND, time.gmtime(milliseconds / 1000))
 
+    def log_best(self, best: dict[str, float], epochs: int, seconds: float) -> None:
+        """Log the metrics of the epoch whose weights are kept: a table of runs shows the last epoch's alone."""
+        kept = {name.replace("val/", "best/val_"): value for name, value in best.items() if "val/" in name}
+        self.log({**kept, "best/epoch": best["epoch"], "train/seconds": seconds}, epochs)
+
     def keep(self, *files: Path, folder: str | None = None) -> None:
         """Copy files or folders into the run's artifacts; what does not exist is left out."""
         for file in files:
@@ -64,8 +70,8 @@ def training_run(params: Params, run_id: str | None) -> Iterator[Run]:
         _end_orphans(client, experiment, spare=run_id)
         if run_id is None or not exists(client, run_id):
             run_id = create_run(client, params, "train", run_name(params)).id
-            _describe(client, run_id, params)
-        client.set_tag(run_id, PROCESS, _this_process())
+            describe(client, run_id, params)
+        client.set_tag(run_id, PROCESS, this_process())
     mlflow.set_system_metrics_sampling_interval(2)
     mlflow.set_system_metrics_samples_before_logging(1)
     with translated(tracking_uri(params)), mlflow.start_run(run_id=run_id, log_system_metrics=True):
@@ -76,18 +82,17 @@ def run_name(params: Params) -> str:
     return f"{params.model.name} {params.model.shape}, {params.trainer.max_epochs} epochs, seed {params.seed}"
 
 
-def create_run(client: Any, params: Params, stage: str, name: str, lost: str | None = None) -> Run:
-    """A new run in the task's experiment, tagged with stage, task and commit; `lost` names the run it stands in for."""
+def create_run(client: Any, params: Params, stage: str, name: str, tags: Mapping[str, str] | None = None) -> Run:
+    """A new run in the task's experiment, tagged with stage, task and commit, and with further tags."""
     experiment = client.get_experiment_by_name(params.task.name).experiment_id
     tags = {
+        **(tags or {}),
         STAGE: stage,
         "closedloop.task": params.task.name,
         "mlflow.source.name": f"pipelines/{stage}.py",
         "mlflow.source.type": "PROJECT",
         "mlflow.source.git.commit": git_commit(),
     }
-    if lost:
-        tags[LOST] = lost
     return Run(client, client.create_run(experiment, tags=tags, run_name=name).info.run_id)
 
 
@@ -110,7 +115,8 @@ def exists(client: Any, run_id: str) -> bool:
         raise
 
 
-def _describe(client: Any, run_id: str, params: Params) -> None:
+def describe(client: Any, run_id: str, params: Params) -> None:
+    """Log the configuration that a person compares runs by, all of it as a file, and the libraries' versions."""
     from mlflow.entities import Param
 
     content = params.model_dump(include=COMPARED)
@@ -133,15 +139,7 @@ def log_dataset(run: Run, params: Params, split: str, digest: str, examples: int
     run.client.log_inputs(run.id, [DatasetInput(data, [InputTag("mlflow.data.context", split)])])
 
 
-def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat
-
-
-def _this_process() -> str:
+def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 

@@ -1,0 +1,68 @@
+"""The MLflow runs of a search: one for all of it, and below it one for each training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from closedloop.config import Params
+from closedloop.registry.runs import PROCESS, Run, create_run, describe, exists, this_process
+from closedloop.registry.store import connect, tracking_uri, translated
+
+PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+STUDY, OUTCOME, BEST = "closedloop.study", "closedloop.outcome", "closedloop.best"
+# in MLflow's words: a trial that was pruned has neither failed nor come to its end
+STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "broken": "FAILED"}
+
+
+class SearchRuns:
+    """The run of a search, gone on with or made anew, and those of its trainings."""
+
+    def __init__(self, params: Params, study: str, run_id: str | None, space: Mapping[str, Any]) -> None:
+        self._params, self._study = params, study
+        self._client = connect(params)
+        with self._told():
+            if run_id is None or not exists(self._client, run_id):
+                run_id = create_run(self._client, params, "tune", f"tune {study}", {STUDY: study}).id
+                describe(self._client, run_id, params)
+                self._client.log_dict(run_id, dict(space), "space.yaml")
+            self.parent = Run(self._client, run_id)
+            self._begin(run_id)
+
+    def _told(self) -> Any:
+        return translated(tracking_uri(self._params))
+
+    def _begin(self, run_id: str) -> None:
+        self._client.update_run(run_id, status="RUNNING")
+        self._client.set_tag(run_id, PROCESS, this_process())
+
+    def training(self, stage: str, name: str, params: Params, run_id: str | None, tags: Mapping[str, str]) -> Run:
+        """The run of one training of the search, gone on with where it is there already."""
+        with self._told():
+            if run_id is None or not exists(self._client, run_id):
+                tags = {PARENT: self.parent.id, STUDY: self._study, **tags}
+                run_id = create_run(self._client, params, stage, f"{name}, {self._study}", tags).id
+                describe(self._client, run_id, params)
+            self._begin(run_id)
+            return Run(self._client, run_id)
+
+    def end(self, run: Run, outcome: str, reason: str = "") -> None:
+        """End a run with what came of it."""
+        with self._told():
+            self._client.set_tag(run.id, OUTCOME, outcome)
+            if reason:
+                self._client.set_tag(run.id, NOTE, reason)
+            self._client.set_terminated(run.id, STATUS.get(outcome, "KILLED"))
+
+    def mark_best(self, run_id: str, before: str | None) -> None:
+        """Let one training alone carry the tag of the best."""
+        with self._told():
+            if before not in (None, run_id) and exists(self._client, before):
+                self._client.delete_tag(before, BEST)
+            self._client.set_tag(run_id, BEST, "true")
+
+    def summarise(self, note: str, metrics: Mapping[str, float], step: int, files: list[Path]) -> None:
+        """Put what the search has found so far on its own run."""
+        with self._told():
+            self._client.set_tag(self.parent.id, NOTE, note)
+            self.parent.log(dict(metrics), step)
+            self.parent.keep(*files)
