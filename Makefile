@@ -14,7 +14,7 @@ FINDING = $(if $(SCHEDULED), || [ $$? -eq 3 ])
 EXTRAS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run params tune monitor summary plots models promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
+.PHONY: help setup run params tune monitor summary plots models compare promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
 	export prune restore publish report test test-slow test-gpu lint format bench bench-drift bench-serving bench-drill soak \
 	clean distclean lock
 
@@ -48,6 +48,9 @@ summary: $(STAMP)  ## what the last run came to
 
 models: $(STAMP)  ## the registered versions, and which one is the champion
 	@$(BIN)/closedloop models
+
+compare: $(STAMP)  ## what differs between runs, and which one is better   [RUNS="id id" or LAST=5]
+	@$(BIN)/closedloop compare $(RUNS) $(if $(LAST),--last $(LAST))
 
 promote: $(STAMP)  ## make a version the champion by hand   VERSION=
 	@$(if $(VERSION),,$(error VERSION is missing: make promote VERSION=2; make models lists the versions))$(BIN)/closedloop promote $(VERSION)

@@ -14,7 +14,7 @@ from closedloop.evaluation.comparison import Comparison
 from closedloop.evaluation.gate import Verdict, judge
 from closedloop.evaluation.parts import TAG, compare_by_parts, known_parts, part_digests, part_names
 from closedloop.evaluation.predictions import Predictions
-from closedloop.files import read_json, write_json, write_text
+from closedloop.files import read_json, sha256, write_json, write_text
 from closedloop.lineage import dvc_hashes, git_commit
 from closedloop.model_card import model_card
 from closedloop.paths import Paths
@@ -30,7 +30,7 @@ from closedloop.registry.aliases import (
     moves,
     standing_champion,
 )
-from closedloop.registry.runs import LOST, Run, create_run, exists, run_name, stand_in
+from closedloop.registry.runs import LOST, Run, create_run, exists, log_dataset, run_name, stand_in
 from closedloop.registry.store import connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
@@ -57,7 +57,7 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     client, name = connect(params), params.task.name
     evaluation = read_json(paths.report("evaluation.json"))
     run = _run(client, params, paths)
-    _log_evaluation(run, evaluation, paths)
+    _log_evaluation(run, params, evaluation, paths)
     challenger = _version(client, params, paths, run, digests["model"])
     champion = standing_champion(client, name)
     parity = _parity_error(params, paths, challenger)
@@ -144,7 +144,7 @@ def _run(client: Any, params: Params, paths: Paths) -> Run:
     return found or create_run(client, params, "register", name, {LOST: run_id})
 
 
-def _log_evaluation(run: Run, evaluation: dict[str, Any], paths: Paths) -> None:
+def _log_evaluation(run: Run, params: Params, evaluation: dict[str, Any], paths: Paths) -> None:
     metrics = {}
     for name, interval in evaluation["metrics"].items():
         metrics[f"test/{name}"] = interval["value"]
@@ -156,7 +156,8 @@ def _log_evaluation(run: Run, evaluation: dict[str, Any], paths: Paths) -> None:
     metrics["serving/latency_ms_p95"] = evaluation["serving"]["latency_ms_p95"]
     run.log(metrics, 0)
     reports = ("evaluation.json", "validation.json", "validation.html", "preprocess.json", "manifest.json")
-    run.keep(paths.figures, *(paths.report(name) for name in reports))
+    run.keep(paths.figures, paths.predictions, *(paths.report(name) for name in reports))
+    log_dataset(run, params, "test", sha256(paths.examples("test")), evaluation["examples"])
 
 
 def _version(client: Any, params: Params, paths: Paths, run: Run, digest: str) -> int:

@@ -1,11 +1,10 @@
 """The model in production: the server, its log, the labels that come back, retraining, and the drill."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from closedloop.commands import PARAMS, Command, Options, Parser
-from closedloop.commands.registry import port
+from closedloop.commands.registry import port, positive
 from closedloop.errors import ClosedLoopError
 
 
@@ -118,13 +117,7 @@ def drill(options: Options) -> int:
 def _serve(parser: Parser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="anything but loopback needs API keys")
     parser.add_argument("--port", type=port, help="default: serving.port")
-    parser.add_argument("--workers", type=_positive, help="processes; default: serving.workers")
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text}")
-    return int(text)
+    parser.add_argument("--workers", type=positive, help="processes; default: serving.workers")
 
 
 def _force(parser: Parser) -> None:

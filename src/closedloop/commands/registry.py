@@ -59,11 +59,38 @@ def judge(_options: Options) -> None:
     print(f"{judgement['verdict']}: {judgement['reason']}")
 
 
+def compare(options: Options) -> None:
+    from closedloop.comparing.comparison import side_by_side
+    from closedloop.comparing.figure import draw
+    from closedloop.comparing.page import page
+    from closedloop.comparing.text import text
+    from closedloop.config import load
+    from closedloop.files import write_text
+    from closedloop.paths import Paths
+    from closedloop.registry.records import latest_runs, named_runs
+
+    params = load(PARAMS)
+    paths = Paths(params.task.name)
+    records = named_runs(params, options.runs) if options.runs else latest_runs(params, options.last)
+    found = side_by_side(records, params.evaluation.confidence)
+    picture, file = paths.report("comparison.png"), paths.report("comparison.html")
+    draw(found, picture)
+    write_text(file, page(found, params.task.title, picture))
+    print(f"{text(found)}\n  look   {file} · make ui\n")
+
+
 def ui(options: Options) -> int:
     from closedloop.config import load
     from closedloop.registry.ui import serve
 
     return serve(load(PARAMS), options.port)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, from the command line."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text}")
+    return int(text)
 
 
 def port(text: str) -> int:
@@ -82,6 +109,11 @@ def _version(parser: Parser) -> None:
     parser.add_argument("version", type=version)
 
 
+def _runs(parser: Parser) -> None:
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="an id, its first six characters or more, or a version")
+    parser.add_argument("--last", type=positive, default=5, metavar="N", help="without RUN: the last N trainings")
+
+
 def _port(parser: Parser) -> None:
     parser.add_argument("--port", type=port, default=5000)
 
@@ -93,5 +125,6 @@ COMMANDS = [
     Command("challenge", "let a version run beside the champion, in shadow or as a canary", challenge, _version),
     Command("unchallenge", "take the challenger off the live traffic", unchallenge),
     Command("judge", "decide between challenger and champion on labelled live traffic", judge),
+    Command("compare", "show what differs between runs, and which one is better", compare, _runs),
     Command("ui", "open MLflow on this machine's loopback address", ui, _port),
 ]

@@ -19,7 +19,8 @@ from closedloop.registry.store import UTC_SECOND, connect, tracking_uri, transla
 
 # the sections of the configuration that a person compares runs by
 COMPARED = {"seed", "preprocess", "model", "augmentation", "optimizer", "scheduler", "trainer"}
-STAGE, PROCESS, LOST = "closedloop.stage", "closedloop.process", "closedloop.lost_run"
+STAGE, TASK = "closedloop.stage", "closedloop.task"
+PROCESS, LOST = "closedloop.process", "closedloop.lost_run"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def create_run(client: Any, params: Params, stage: str, name: str, tags: Mapping
     tags = {
         **(tags or {}),
         STAGE: stage,
-        "closedloop.task": params.task.name,
+        TASK: params.task.name,
         "mlflow.source.name": f"pipelines/{stage}.py",
         "mlflow.source.type": "PROJECT",
         "mlflow.source.git.commit": git_commit(),

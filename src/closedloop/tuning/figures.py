@@ -47,6 +47,8 @@ def importances(search: Search) -> dict[str, float]:
 
 
 def _history(axes: "Axes", search: Search, complete: list[Any], pruned: list[Any]) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
     axes.plot([t.number for t in pruned], [t.value for t in pruned], "x", color=GREY, markersize=5, label="pruned")
     axes.plot(
         [t.number for t in complete], [t.value for t in complete], "o", color=BLUE, markersize=5, label="complete"
@@ -58,9 +60,11 @@ def _history(axes: "Axes", search: Search, complete: list[Any], pruned: list[Any
         axes.step([t.number for t in ordered], best, where="post", color=ORANGE, linewidth=1.5, label="best so far")
         if all(t.value > 0 for t in [*complete, *pruned]) and "loss" in search.params.tune.metric:
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter(lambda _value, _: "")
+            axes.minorticks_off()
     axes.set(title="trial by trial", xlabel="trial", ylabel=search.params.tune.metric)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.grid(True)
     axes.legend()
 
@@ -92,9 +96,10 @@ def _coordinates(axes: "Axes", search: Search, keys: list[str], complete: list[A
         axes.legend(loc="upper right", bbox_to_anchor=(1, 1.13))
     axes.set_title("values: the darker, the better; grey: pruned")
     axes.vlines(places, 0, 1, color=GREY, linewidth=1, zorder=0)
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
     for place, key in zip(places, keys, strict=True):
         for height, text in _marks(search.space[key]):
-            axes.text(place + 0.03, height, text, fontsize=8, color=INK, va="center", clip_on=False)
+            axes.text(place + 0.04, height, text, fontsize=8, color=INK, va="center", bbox=behind)
     axes.set_xticks(places, [key.replace(".", ".\n", 1) for key in keys])
     axes.set(xlim=(-0.2, len(keys) - 0.4), ylim=(-0.06, 1.06))
     axes.set_yticks([])
