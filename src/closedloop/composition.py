@@ -27,10 +27,11 @@ def compose(task: str, overrides: Sequence[str] = (), conf: Path = Path("conf"))
         raise ConfigError(f"there is no task {task!r}; conf/task/ has: {', '.join(known)}")
     if any(override.partition("=")[0] == "task" for override in overrides):
         raise ConfigError("the task is chosen with TASK=…, or --task, and not among the overrides")
-    refused = _refused(task, overrides, conf)
-    if refused:
-        raise ConfigError("Hydra refuses:\n" + "\n".join(f"  - {line}" for line in refused))
-    composed = _compose(task, overrides, conf)
+    try:
+        composed = _compose(task, overrides, conf)
+    except _refusals() as error:
+        refused = _refused(task, overrides, conf) or [_reason(error)]  # each goes alone, but not together
+        raise ConfigError("Hydra refuses:\n" + "\n".join(f"  - {line}" for line in refused)) from None
     composed["composed"] = {"overrides": list(overrides)}
     return composed
 
@@ -56,20 +57,27 @@ def _lenient(override: str, conf: Path) -> str:
 
 def _refused(task: str, overrides: Sequence[str], conf: Path) -> list[str]:
     """One line for each override that does not compose: Hydra itself stops at the first."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     refused = []
     for alone in ([], *([override] for override in overrides)):
         try:
             _compose(task, alone, conf)
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-            reason = " ".join(str(error.__cause__ or error).split())
+        except _refusals() as error:
             advice = "" if not alone or re.match(r"[^=\s]+=", alone[0]) else " (write key=value, without spaces)"
-            refused.append(f"{alone[0] if alone else 'conf/'}: {reason}{advice}")
+            refused.append(f"{alone[0] if alone else 'conf/'}: {_reason(error)}{advice}")
             if not alone:  # conf/ itself is broken: each override would only repeat it
                 break
     return refused
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    return HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error.__cause__ or error).split())
 
 
 def write(path: Path, task: str, overrides: Sequence[str] = (), conf: Path = Path("conf")) -> Params:

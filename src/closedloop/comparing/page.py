@@ -34,8 +34,8 @@ def page(found: SideBySide, title: str, picture: Path) -> str:
         _table([], [[f"<b>{side.letter}</b>", *map(html.escape, who(side.record))] for side in found.sides]),
         *_section("What differs", _differing(found), found, "nothing that was recorded"),
         *_section(score_title(found), _scores(found), found, ""),
-        *_section("Validation split, epoch whose weights are kept", _validation(found), found, "no run has figures"),
         f"<h2>{html.escape(gain_title(found))}</h2>{_gains(found)}",
+        *_section("Validation split, epoch whose weights are kept", _validation(found), found, "no run has figures"),
         f'<h2>Picture</h2><img alt="scores and gains with their intervals" src="data:image/png;base64,{image}">',
     ]
     return (

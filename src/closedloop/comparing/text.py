@@ -14,10 +14,10 @@ def text(found: SideBySide) -> str:
     letters = [side.letter for side in found.sides]
     blocks = [_aligned([[side.letter, *who(side.record)] for side in found.sides])]
     rows = [[key, *(short(value, WIDEST) for value in values)] for key, values in found.differing.items()]
-    blocks.append(_aligned([["differing", *letters], *rows]) if rows else ["nothing that was recorded differs"])
+    blocks.append(_aligned([["What differs", *letters], *rows]) if rows else ["Nothing that was recorded differs"])
     if found.validation:
         rows = [[name, *map(number, values)] for name, values in found.validation.items()]
-        blocks.append(_aligned([["validation split", *letters], *rows]))
+        blocks.append(_aligned([["Validation split", *letters], *rows]))
     blocks.append([score_title(found), *_scores(found)])
     blocks.append([gain_title(found), *_gains(found)])
     return "\n" + "\n\n".join("\n".join(f"  {line}" for line in block) for block in blocks) + "\n"

@@ -14,7 +14,7 @@ def score_title(found: SideBySide) -> str:
     """The heading over the scores, with what their intervals cover."""
     levels = {side.record.evaluation["confidence"] for side in found.sides if side.record.evaluation}
     said = " and ".join(f"{level:.0%}" for level in sorted(levels))
-    return f"test split, {said} intervals" if levels else "test split: no run has been evaluated"
+    return f"Test split, {said} intervals" if levels else "Test split: no run has been evaluated"
 
 
 def score(interval: dict[str, float] | None) -> tuple[str, str]:
@@ -31,7 +31,7 @@ def number(value: float | None) -> str:
 def gain_title(found: SideBySide) -> str:
     """The heading over the gains, with what their intervals cover."""
     together = " that hold together" if len(found.gains) > 1 else ""
-    return f"gain over A on the same test examples, {found.confidence:.0%} intervals{together}"
+    return f"Gain over A on the same test examples, {found.confidence:.0%} intervals{together}"
 
 
 def gain_cells(gain: Gain) -> list[list[str]]:

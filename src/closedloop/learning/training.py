@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +24,16 @@ from closedloop.config import Params
 from closedloop.data.datamodule import PackedDataModule
 from closedloop.data.tensors import TARGETS, read_cardinalities
 from closedloop.errors import ConfigError, TrainingError
-from closedloop.files import atomic, read_json, sha256, sha256_tree, write_bytes, write_json
+from closedloop.files import atomic, read_json, write_bytes, write_json
 from closedloop.learning.export import export_onnx, probabilities
+from closedloop.learning.influences import influences
 from closedloop.learning.precision import resolve_precision
 from closedloop.learning.progress import Progress
 from closedloop.learning.supervised import SupervisedModule
 from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
 
-PACKAGE = Path(__file__).parents[1]
 GOLDEN = 256  # validation examples whose answers by torch the packaged model must reproduce
-
-
-# the sections of the configuration that the weights depend on
-INFLUENCE: Any = {
-    "task": {"classes", "kind", "name"},
-    **dict.fromkeys(("seed", "model", "augmentation", "optimizer", "scheduler", "trainer"), True),
-}
 
 
 @dataclass(frozen=True)
@@ -77,16 +69,6 @@ def save_session(session: dict[str, Any], paths: Paths) -> None:
 def close_session(paths: Paths) -> None:
     """Forget the checkpoints: the outputs are written."""
     shutil.rmtree(paths.unfinished, ignore_errors=True)
-
-
-def influences(params: Params, paths: Paths) -> dict[str, Any]:
-    """All that the weights depend on: configuration, data, code, versions of the libraries."""
-    return {
-        "params": params.model_dump(include=INFLUENCE),
-        "tensors": [sha256(paths.tensors(split)) for split in ("train", "validation")],
-        "versions": [version("torch"), version("pytorch-lightning")],
-        "code": [sha256_tree(PACKAGE / room, "*.py") for room in ("learning", "networks")],
-    }
 
 
 def _digest(params: Params, paths: Paths) -> str:

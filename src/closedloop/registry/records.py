@@ -120,7 +120,7 @@ def _record(client: Any, params: Params, run: Any) -> Record:
         run.info.run_name,
         time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.info.start_time / 1000)),
         max((int(version.version) for version in versions if version.name == params.task.name), default=None),
-        {**run.data.params, **origin},
+        {key: value.strip("[]") for key, value in run.data.params.items()} | origin,  # lists once had brackets
         {name.removeprefix("best/val_"): value for name, value in metrics.items() if name.startswith("best/val_")},
         evaluation,
         predictions,

@@ -21,6 +21,7 @@ from closedloop.registry.store import UTC_SECOND, connect, tracking_uri, transla
 COMPARED = {"seed", "preprocess", "model", "augmentation", "optimizer", "scheduler", "trainer"}
 STAGE, TASK = "closedloop.stage", "closedloop.task"
 PROCESS, LOST = "closedloop.process", "closedloop.lost_run"
+NOTE = "mlflow.note.content"  # the description, in Markdown
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def training_run(params: Params, run_id: str | None) -> Iterator[Run]:
         experiment = client.get_experiment_by_name(params.task.name).experiment_id
         _end_orphans(client, experiment, spare=run_id)
         if run_id is None or not exists(client, run_id):
-            run_id = create_run(client, params, "train", run_name(params)).id
+            changed = " ".join(params.composed.overrides)
+            note = {NOTE: f"{params.task.name} with {changed}"} if changed else {}
+            run_id = create_run(client, params, "train", run_name(params), note).id
             describe(client, run_id, params)
         client.set_tag(run_id, PROCESS, this_process())
     mlflow.set_system_metrics_sampling_interval(2)
@@ -121,9 +124,14 @@ def describe(client: Any, run_id: str, params: Params) -> None:
     from mlflow.entities import Param
 
     content = params.model_dump(include=COMPARED)
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in flatten(content).items()])
+    client.log_batch(run_id, params=[Param(key, in_words(value)) for key, value in flatten(content).items()])
     client.log_dict(run_id, params.model_dump(exclude={"tracking"}), "params.yaml")
     client.log_dict(run_id, library_versions(), "versions.yaml")
+
+
+def in_words(value: Any) -> str:
+    """A value as a parameter: lists without brackets, which MLflow's pages would spread over a line an item."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def log_dataset(run: Run, params: Params, split: str, digest: str, examples: int) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from closedloop.config import Params
-from closedloop.registry.runs import PROCESS, Run, create_run, describe, exists, this_process
+from closedloop.registry.runs import NOTE, PROCESS, Run, create_run, describe, exists, log_dataset, this_process
 from closedloop.registry.store import connect, tracking_uri, translated
 
-PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
 STUDY, OUTCOME, BEST = "closedloop.study", "closedloop.outcome", "closedloop.best"
 # in MLflow's words: a trial that was pruned has neither failed nor come to its end
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "broken": "FAILED"}
@@ -17,19 +17,26 @@ STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "bro
 class SearchRuns:
     """The run of a search, gone on with or made anew, and those of its trainings."""
 
-    def __init__(self, params: Params, study: str, run_id: str | None, space: Mapping[str, Any]) -> None:
-        self._params, self._study = params, study
+    def __init__(self, params: Params, study: str, run_id: str | None, data: Mapping[str, tuple[str, int]]) -> None:
+        """`data` has the digest of each split that is read and the number of its examples."""
+        self._params, self._study, self._data = params, study, data
         self._client = connect(params)
         with self._told():
             if run_id is None or not exists(self._client, run_id):
-                run_id = create_run(self._client, params, "tune", f"tune {study}", {STUDY: study}).id
-                describe(self._client, run_id, params)
-                self._client.log_dict(run_id, dict(space), "space.yaml")
+                run_id = self._create("tune", f"tune {study}", params, {}).id
+                self._client.log_dict(run_id, params.tune.space, "space.yaml")
             self.parent = Run(self._client, run_id)
             self._begin(run_id)
 
     def _told(self) -> Any:
         return translated(tracking_uri(self._params))
+
+    def _create(self, stage: str, name: str, params: Params, tags: Mapping[str, str]) -> Run:
+        run = create_run(self._client, params, stage, name, {STUDY: self._study, **tags})
+        describe(self._client, run.id, params)
+        for split, (digest, examples) in self._data.items():
+            log_dataset(run, params, split, digest, examples)
+        return run
 
     def _begin(self, run_id: str) -> None:
         self._client.update_run(run_id, status="RUNNING")
@@ -39,9 +46,8 @@ class SearchRuns:
         """The run of one training of the search, gone on with where it is there already."""
         with self._told():
             if run_id is None or not exists(self._client, run_id):
-                tags = {PARENT: self.parent.id, STUDY: self._study, **tags}
-                run_id = create_run(self._client, params, stage, f"{name}, {self._study}", tags).id
-                describe(self._client, run_id, params)
+                tags = {PARENT: self.parent.id, **tags}
+                run_id = self._create(stage, f"{name}, {self._study}", params, tags).id
             self._begin(run_id)
             return Run(self._client, run_id)
 

@@ -7,16 +7,18 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closedloop.config import Params
-from closedloop.learning.training import influences
+from closedloop.learning.influences import influences
 from closedloop.paths import Paths
 from closedloop.tuning.space import Choice, Range, Space, Values, configured, encoded, holds
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.pruners import BasePruner
+    from optuna.storages import RDBStorage
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
@@ -100,9 +102,8 @@ def open_search(params: Params, paths: Paths, space: Space) -> Search:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    paths.study.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        storage=f"sqlite:///{paths.study}",
+        storage=_storage(paths.study),
         study_name=_name(params, paths, space),
         direction=params.tune.goal,
         pruner=_pruner(params),
@@ -113,6 +114,23 @@ def open_search(params: Params, paths: Paths, space: Space) -> Search:
     if not study.get_trials(deepcopy=False) and holds(space, own):
         study.enqueue_trial({key: encoded(value) for key, value in own.items()})  # the first trial: as configured
     return search
+
+
+def _storage(file: Path) -> "RDBStorage":
+    """The SQLite file; what is committed outlives a kill, and no commit waits for the disk."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy import event
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    storage = RDBStorage(f"sqlite:///{file}")
+
+    @event.listens_for(storage.engine, "connect")
+    def _relaxed(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    storage.engine.dispose()  # the connection that has made the tables
+    return storage
 
 
 def _name(params: Params, paths: Paths, space: Space) -> str:

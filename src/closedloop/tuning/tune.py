@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from closedloop.config import Params
 from closedloop.errors import DataError, TrainingError
-from closedloop.files import write_json
+from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
 from closedloop.registry.trials import SearchRuns
 from closedloop.tuning import figures
@@ -16,6 +16,7 @@ from closedloop.tuning.space import Values, read_space
 from closedloop.tuning.study import RUN, Search, open_search
 from closedloop.tuning.tuned import write_tuned
 
+READ = ("train", "validation")
 MARKED = "marked"  # attribute of a study: the MLflow run that carries the tag of the best
 
 
@@ -26,14 +27,16 @@ def tune(params: Params, paths: Paths) -> str:
     DataError without prepared data, TrainingError when no trial has come to its end.
     """
     space = read_space(params)
-    for split in ("train", "validation"):
+    for split in READ:
         if not paths.tensors(split).is_file():
             raise DataError(f"{paths.tensors(split)} is missing; run `dvc repro preprocess@{paths.task}`")
     search = open_search(params, paths, space)
     ended, wanted = len(search.ended), params.tune.trials
     print(f"search {search.name}: {', '.join(space)}")
     print(f"{wanted} trials" + (f", of which {ended} have ended already" if ended else ""), flush=True)
-    runs = SearchRuns(params, search.label, search.study.user_attrs.get(RUN), params.tune.space)
+    counts = read_json(paths.report("preprocess.json"))["splits"]
+    data = {split: (sha256(paths.tensors(split)), counts[split]["examples"]) for split in READ}
+    runs = SearchRuns(params, search.label, search.study.user_attrs.get(RUN), data)
     search.study.set_user_attr(RUN, runs.parent.id)
     outcome = "interrupted"
     try:
