@@ -69,7 +69,7 @@ def training_run(params: Params, run_id: str | None) -> Iterator[Run]:
     client = connect(params)
     with translated(tracking_uri(params)):
         experiment = client.get_experiment_by_name(params.task.name).experiment_id
-        _end_orphans(client, experiment, spare=run_id)
+        end_orphans(client, experiment, spare=run_id)
         if run_id is None or not exists(client, run_id):
             changed = " ".join(params.composed.overrides)
             note = {NOTE: f"{params.task.name} with {changed}"} if changed else {}
@@ -152,10 +152,9 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _end_orphans(client: Any, experiment: str, spare: str | None) -> None:
+def end_orphans(client: Any, experiment: str, spare: str | None) -> None:
     """End as KILLED what dead processes of this machine left RUNNING."""
-    running = client.search_runs([experiment], f"attributes.status = 'RUNNING' and tags.`{STAGE}` = 'train'")
-    for run in running:
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         host, _, pid = run.data.tags.get(PROCESS, ":0").rpartition(":")
         if run.info.run_id != spare and host == socket.gethostname() and not psutil.pid_exists(int(pid)):
             client.set_terminated(run.info.run_id, "KILLED")

@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from closedloop.config import Params
-from closedloop.registry.runs import NOTE, PROCESS, Run, create_run, describe, exists, log_dataset, this_process
+from closedloop.registry.runs import (
+    NOTE,
+    PROCESS,
+    Run,
+    create_run,
+    describe,
+    end_orphans,
+    exists,
+    log_dataset,
+    this_process,
+)
 from closedloop.registry.store import connect, tracking_uri, translated
 
 PARENT = "mlflow.parentRunId"
@@ -22,6 +32,7 @@ class SearchRuns:
         self._params, self._study, self._data = params, study, data
         self._client = connect(params)
         with self._told():
+            end_orphans(self._client, self._client.get_experiment_by_name(params.task.name).experiment_id, spare=None)
             if run_id is None or not exists(self._client, run_id):
                 run_id = self._create("tune", f"tune {study}", params, {}).id
                 self._client.log_dict(run_id, params.tune.space, "space.yaml")
