@@ -23,7 +23,7 @@ from closedloop.tuning.space import configured, read_space
 from closedloop.tuning.study import open_search
 from closedloop.tuning.tune import tune
 
-TRIALS = {"tune.trials": 3}
+TRIALS = {"tune.trials": 3, "optimizer.lr": 0.0005}  # so slow that another trial does better in three epochs
 SCRIPT = """
 from pathlib import Path
 from closedloop.config import load
@@ -108,7 +108,7 @@ def test_a_search_leaves_one_run_with_a_run_for_each_training_below_it(
     assert {"trial 0", "trial 1", "trial 2"} <= set(below)
     best = [run for run in below.values() if run.data.tags.get("closedloop.best")]
     assert [run.data.metrics["best/val_loss"] for run in best] == [parents[0].data.metrics["best/val_loss"]]
-    assert below["trial 0"].data.params["optimizer.lr"] == "0.003"  # the first one is as configured
+    assert below["trial 0"].data.params["optimizer.lr"] == "0.0005"  # the first one is as configured
     assert len(client.get_metric_history(below["trial 0"].info.run_id, "val/loss")) == params.trainer.max_epochs
     assert {file.path for file in client.list_artifacts(parents[0].info.run_id)} >= {"tuning.png", "digits.yaml"}
 

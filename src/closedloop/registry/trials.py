@@ -20,8 +20,8 @@ from closedloop.registry.store import connect, tracking_uri, translated
 
 PARENT = "mlflow.parentRunId"
 STUDY, OUTCOME, BEST = "closedloop.study", "closedloop.outcome", "closedloop.best"
-# in MLflow's words: a trial that was pruned has neither failed nor come to its end
-STATUS = {"complete": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "broken": "FAILED"}
+# in MLflow's words; its pages mark what was killed as they mark a failure, and a trial that was pruned is none
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "broken": "FAILED"}
 
 
 class SearchRuns:
@@ -66,6 +66,9 @@ class SearchRuns:
         """End a run with what came of it."""
         with self._told():
             self._client.set_tag(run.id, OUTCOME, outcome)
+            if outcome == "pruned":
+                name = self._client.get_run(run.id).info.run_name
+                self._client.update_run(run.id, name=name.replace(",", " pruned,", 1))
             if reason:
                 self._client.set_tag(run.id, NOTE, reason)
             self._client.set_terminated(run.id, STATUS.get(outcome, "KILLED"))

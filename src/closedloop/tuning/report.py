@@ -39,7 +39,9 @@ def summary(search: Search, values: Values, gains: list[Gain], picture: Path, co
     """The short table that a search ends with."""
     said = remarks(search, gains)
     rows = [("best", said[0]), *(("", line) for line in said[1:]), ("values", in_words(values))]
-    rows += [("look", f"{picture} · make ui"), ("next", command)]
+    rows.append(("look", f"{picture} · make ui"))
+    if not search.configured_is_best:
+        rows.append(("next", command))
     return "\n" + "\n".join(f"  {name:6} {text}" for name, text in rows) + "\n"
 
 
@@ -48,7 +50,7 @@ def note(search: Search, values: Values, gains: list[Gain], command: str) -> str
     table = "| key | best value |\n|---|---|\n" + "\n".join(
         f"| {key} | {_text(value)} |" for key, value in values.items()
     )
-    return "\n\n".join([*remarks(search, gains), table, f"Next: `{command}`"])
+    return "\n\n".join([*remarks(search, gains), table, *([] if search.configured_is_best else [f"Next: `{command}`"])])
 
 
 def in_words(values: Values) -> str:
