@@ -16,6 +16,7 @@ import yaml
 from searching import Searched
 
 from closedloop import composition
+from closedloop.cli import main
 from closedloop.config import Params
 from closedloop.errors import DataError
 from closedloop.registry.store import connect
@@ -111,6 +112,17 @@ def test_a_search_leaves_one_run_with_a_run_for_each_training_below_it(
     assert below["trial 0"].data.params["optimizer.lr"] == "0.0005"  # the first one is as configured
     assert len(client.get_metric_history(below["trial 0"].info.run_id, "val/loss")) == params.trainer.max_epochs
     assert {file.path for file in client.list_artifacts(parents[0].info.run_id)} >= {"tuning.png", "digits.yaml"}
+
+
+def test_a_wrong_key_stops_the_command_before_anything_is_written_or_run(
+    project: Searched, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("closedloop.reproduction.dvc", lambda *_: pytest.fail("a stage was run"))
+    with pytest.raises(SystemExit) as ended:
+        main(["tune", "--task", "digits", "tune.space.modle.drop.choice=[1,2]"])
+    assert ended.value.code == 2
+    assert "tune.space.modle.drop: unknown key" in capsys.readouterr().err
+    assert not (project.root / "params.yaml").exists()
 
 
 @pytest.mark.slow

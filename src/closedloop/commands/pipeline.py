@@ -12,13 +12,19 @@ def compose_params(options: Options) -> None:
 
 
 def _compose(options: Options) -> None:
-    """Compose params.yaml; overrides without a task are added to those already recorded."""
-    from closedloop.composition import current, merged, write
+    from closedloop.composition import write
 
-    task, recorded = (options.task, []) if options.task else current(PARAMS)
-    overrides = merged(recorded, options.overrides)
+    task, overrides = _chosen(options)
     write(PARAMS, task, overrides)
     print(f"params.yaml: task {task}" + (f", {' '.join(overrides)}" if overrides else ""))
+
+
+def _chosen(options: Options) -> tuple[str, list[str]]:
+    """The task, and the overrides: those already recorded stay unless a task is named."""
+    from closedloop.composition import current, merged
+
+    task, recorded = (options.task, []) if options.task else current(PARAMS)
+    return task, merged(recorded, options.overrides)
 
 
 def run(options: Options) -> None:
@@ -32,16 +38,18 @@ def run(options: Options) -> None:
 
 
 def tune(options: Options) -> None:
-    from closedloop.config import load
+    from closedloop.composition import compose
+    from closedloop.config import load, parse
     from closedloop.paths import Paths
     from closedloop.reproduction import exclusive, reproduce
     from closedloop.tuning.space import read_space
     from closedloop.tuning.tune import tune as search
 
     with exclusive():
+        # a mistake in the space is told before anything is written, and before data are prepared
+        read_space(parse(compose(*_chosen(options)), "the configuration composed from conf/"))
         if options.task or options.overrides:
             _compose(options)
-        read_space(load(PARAMS))  # a mistake in it is told before data are prepared
         reproduce(PARAMS, ["preprocess"])
         params = load(PARAMS)
         print(search(params, Paths(params.task.name)))

@@ -5,6 +5,8 @@ import argparse
 from closedloop.commands import PARAMS, Command, Options, Parser
 from closedloop.errors import ConfigError
 
+LATEST = 5  # trainings that are compared unless others are named
+
 
 def models(_options: Options) -> None:
     from closedloop.config import load
@@ -71,7 +73,9 @@ def compare(options: Options) -> None:
 
     params = load(PARAMS)
     paths = Paths(params.task.name)
-    records = named_runs(params, options.runs) if options.runs else latest_runs(params, options.last)
+    if options.runs and options.last:
+        raise ConfigError("either name runs, or ask for the last ones: RUNS and LAST do not go together")
+    records = named_runs(params, options.runs) if options.runs else latest_runs(params, options.last or LATEST)
     found = side_by_side(records, params.evaluation.confidence)
     picture, file = paths.report("comparison.png"), paths.report("comparison.html")
     draw(found, picture)
@@ -111,7 +115,7 @@ def _version(parser: Parser) -> None:
 
 def _runs(parser: Parser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="an id, its first six characters or more, or a version")
-    parser.add_argument("--last", type=positive, default=5, metavar="N", help="without RUN: the last N trainings")
+    parser.add_argument("--last", type=positive, metavar="N", help=f"the last N trainings, {LATEST} by default")
 
 
 def _port(parser: Parser) -> None:

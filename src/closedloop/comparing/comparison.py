@@ -48,7 +48,10 @@ def side_by_side(records: Sequence[Record], confidence: float) -> SideBySide:
     Raises ConfigError for fewer than two runs, or more than there are letters.
     """
     if not 2 <= len(records) <= len(LETTERS):
-        raise ConfigError(f"two to {len(LETTERS)} runs can be compared, and not {len(records)}: see RUNS and LAST")
+        raise ConfigError(
+            f'two to {len(LETTERS)} runs can be compared, and not {len(records)}: name them with RUNS="id id", or make '
+            "another with `make run` and other ARGS"
+        )
     sides = [Side(letter, record) for letter, record in zip(LETTERS, records, strict=False)]
     each = 1 - (1 - confidence) / (len(sides) - 1)
     return SideBySide(

@@ -1,0 +1,44 @@
+"""Processes that train: those that die are replaced, and each has its share of the machine."""
+
+import os
+
+import psutil
+import pytest
+from searching import Searched
+
+from closedloop.tuning.pool import open_pool, shared
+from closedloop.tuning.worker import Epoch, Outcome, Work
+
+
+@pytest.mark.parametrize(("set_threads", "jobs", "threads"), [(0, 1, 8), (0, 3, 2), (0, 20, 1), (4, 2, 4)])
+def test_trainings_at_the_same_time_share_the_threads_unless_told_otherwise(
+    project: Searched, monkeypatch: pytest.MonkeyPatch, set_threads: int, jobs: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    params = project.params({"trainer.threads": set_threads, "tune.jobs": jobs})
+    assert shared(params).trainer.threads == threads
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_replaced_and_its_training_goes_on_where_it_was(project: Searched) -> None:
+    work = Work(project.params({"trainer.max_epochs": 6}), "trial-0000")
+    epochs: list[int] = []
+    ended: list[Outcome | None] = []
+
+    def on_epoch(_: Work, epoch: Epoch) -> bool:
+        epochs.append(epoch.number)
+        if epochs == [1, 2, 3]:
+            for child in psutil.Process().children():
+                if "spawn_main" in " ".join(child.cmdline()):
+                    child.kill()
+        return True
+
+    def on_end(done: Work, outcome: Outcome | None) -> Work | None:
+        ended.append(outcome)
+        return done if outcome is None else None
+
+    with open_pool(1, project.paths.root, project.paths.study.parent) as pool:
+        pool.run([work], on_epoch, on_end, lambda: None)
+    assert epochs == [1, 2, 3, 3, 4, 5, 6]  # the third had not been kept yet
+    assert [outcome and outcome.state for outcome in ended] == [None, "complete"]
+    assert ended[1] is not None and ended[1].epochs == 6
