@@ -91,6 +91,10 @@ def test_more_epochs_train_anew_and_acquire_nothing(project: Path) -> None:
     assert {"train", "evaluate", "register"} <= ran
     assert not ran & {"acquire", "validate", "preprocess"}
     assert read_json(project / "reports/digits/registration.json")["version"] == 2
+    compared = succeed(project, "compare", "1", "2")
+    assert re.search(r"trainer\.max_epochs +14 +15\n", compared)
+    assert re.search(r"Gain over A on the same test examples.*\n +B +accuracy +[+-]0\.\d+", compared)
+    assert (project / "reports/digits/comparison.html").is_file()
 
 
 def test_drift_is_found_said_with_exit_code_3_and_gone_with_its_cause(project: Path) -> None:

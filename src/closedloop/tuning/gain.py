@@ -60,7 +60,7 @@ class Repeats:
             with tqdm(total=len(missing), desc="repeat", unit="training", disable=None) as self._bar:
                 try:
                     works = (self._begin(label, seed) for label, seed in missing)
-                    pool.run(works, self._on_epoch, self._on_end, lambda: None)
+                    pool.run(works, self._on_epoch, self._on_end, self._bar.refresh)
                 finally:
                     for run in self._running.values():
                         self._runs.end(run, "interrupted")
