@@ -150,8 +150,8 @@ bench-drill: $(STAMP)  ## the drill over three seeds and three scenarios (about 
 clean:  ## delete what the pipeline made, except the registry and DVC's cache
 	rm -rf data models work reports/*/*.parquet reports/*/*.html reports/*/*.png reports/*/figures dvc_plots
 
-distclean: clean  ## also delete the registry, the cache and the virtual environment
-	rm -rf mlflow.db* mlartifacts .dvc/cache .dvc/tmp $(VENV)
+distclean: clean  ## also delete the registry, the searches, the cache and the virtual environment
+	rm -rf mlflow.db* studies.db* mlartifacts .dvc/cache .dvc/tmp $(VENV)
 
 lock: $(STAMP)  ## write what is installed into constraints.txt
 	@echo '# Versions that are tested together; `make lock` writes this file.' > constraints.txt

@@ -68,12 +68,17 @@ class Paths:
     @property
     def unfinished(self) -> Path:
         """Checkpoints of a training run that has not ended; outside every DVC output, so that a kill spares them."""
-        return self.root / "work" / (f"tune/{self.task}/{self.attempt}" if self.attempt else self.task)
+        return self.trials / self.attempt if self.attempt else self.root / "work" / self.task
 
     @property
-    def study(self) -> Path:
-        """The trials of every search for better values of the configuration; SQLite."""
-        return self.root / "work" / "tune" / self.task / "studies.db"
+    def trials(self) -> Path:
+        """Checkpoints and logs of the trainings of a search."""
+        return self.root / "work" / "tune" / self.task
+
+    @property
+    def studies(self) -> Path:
+        """What has become of the trials of all searches, of every task; SQLite."""
+        return self.root / "studies.db"
 
     @property
     def reports(self) -> Path:

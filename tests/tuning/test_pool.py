@@ -37,7 +37,7 @@ def test_a_process_that_is_killed_is_replaced_and_its_training_goes_on_where_it_
         ended.append(outcome)
         return done if outcome is None else None
 
-    with open_pool(1, project.paths.root, project.paths.study.parent) as pool:
+    with open_pool(1, project.paths.root, project.paths.trials) as pool:
         pool.run([work], on_epoch, on_end, lambda: None)
     assert epochs == [1, 2, 3, 3, 4, 5, 6]  # the third had not been kept yet
     assert [outcome and outcome.state for outcome in ended] == [None, "complete"]

@@ -61,7 +61,7 @@ def wait_for_trial(project: Searched, process: subprocess.Popen[str], number: in
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]
-        where = f"file:{project.paths.study}?mode=ro"
+        where = f"file:{project.paths.studies}?mode=ro"
         # before there are tables, or a file
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(where, uri=True)) as database:
             if database.execute(query, (number,)).fetchone():

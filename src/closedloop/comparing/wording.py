@@ -30,7 +30,7 @@ def number(value: float | None) -> str:
 
 def gain_title(found: SideBySide) -> str:
     """The heading over the gains, with what their intervals cover."""
-    together = " that hold together" if len(found.gains) > 1 else ""
+    together = " that hold together, metric by metric" if len(found.gains) > 1 else ""
     return f"Gain over A on the same test examples, {found.confidence:.0%} intervals{together}"
 
 

@@ -103,7 +103,7 @@ def open_search(params: Params, paths: Paths, space: Space) -> Search:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
-        storage=_storage(paths.study),
+        storage=_storage(paths.studies),
         study_name=_name(params, paths, space),
         direction=params.tune.goal,
         pruner=_pruner(params),
@@ -121,7 +121,6 @@ def _storage(file: Path) -> "RDBStorage":
     from optuna.storages import RDBStorage
     from sqlalchemy import event
 
-    file.parent.mkdir(parents=True, exist_ok=True)
     storage = RDBStorage(f"sqlite:///{file}")
 
     @event.listens_for(storage.engine, "connect")

@@ -40,13 +40,11 @@ def tune(params: Params, paths: Paths) -> str:
     search.study.set_user_attr(RUN, runs.parent.id)
     outcome = "interrupted"
     try:
-        with open_pool(params.tune.jobs, paths.root, paths.study.parent) as pool:
+        with open_pool(params.tune.jobs, paths.root, paths.trials) as pool:
             each = shared(params)
             Trials(search, runs, each).run(pool)
             if search.best is None:
-                raise TrainingError(
-                    f"none of {len(search.ended)} trials has come to its end; look at {paths.study.parent}"
-                )
+                raise TrainingError(f"none of {len(search.ended)} trials has come to its end; look at {paths.trials}")
             values = search.values(search.best)
             again = params.tune.repeats and not search.configured_is_best
             pairs = Repeats(search, runs, each, values).run(pool) if again else []
