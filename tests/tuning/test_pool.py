@@ -21,11 +21,13 @@ def test_trainings_at_the_same_time_share_the_threads_unless_told_otherwise(
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced_and_its_training_goes_on_where_it_was(project: Searched) -> None:
-    work = Work(project.params({"trainer.max_epochs": 6}), "trial-0000")
+    work, behind = (Work(project.params({"trainer.max_epochs": 6}), f"trial-{number}") for number in (0, 1))
     epochs: list[int] = []
     ended: list[Outcome | None] = []
 
-    def on_epoch(_: Work, epoch: Epoch) -> bool:
+    def on_epoch(done: Work, epoch: Epoch) -> bool:
+        if done == behind:
+            return epoch.number < 2
         epochs.append(epoch.number)
         if epochs == [1, 2, 3]:
             for child in psutil.Process().children():
@@ -38,7 +40,7 @@ def test_a_process_that_is_killed_is_replaced_and_its_training_goes_on_where_it_
         return done if outcome is None else None
 
     with open_pool(1, project.paths.root, project.paths.trials) as pool:
-        pool.run([work], on_epoch, on_end, lambda: None)
+        pool.run([work, behind], on_epoch, on_end, lambda: None)
     assert epochs == [1, 2, 3, 3, 4, 5, 6]  # the third had not been kept yet
-    assert [outcome and outcome.state for outcome in ended] == [None, "complete"]
-    assert ended[1] is not None and ended[1].epochs == 6
+    assert [outcome and outcome.state for outcome in ended] == [None, "complete", "pruned"]
+    assert [outcome and outcome.epochs for outcome in ended] == [None, 6, 2]

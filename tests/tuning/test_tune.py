@@ -114,6 +114,12 @@ def test_a_search_leaves_one_run_with_a_run_for_each_training_below_it(
     assert {file.path for file in client.list_artifacts(parents[0].info.run_id)} >= {"tuning.png", "digits.yaml"}
 
 
+def test_a_damaged_file_of_trials_is_told_with_what_to_do(project: Searched) -> None:
+    project.paths.studies.write_bytes(b"no database at all" * 100)
+    with pytest.raises(DataError, match=r"studies\.db with the trials of all searches failed .*move it away"):
+        tune(project.params(TRIALS), project.paths)
+
+
 def test_a_wrong_key_stops_the_command_before_anything_is_written_or_run(
     project: Searched, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,11 +6,13 @@ One process alone reads and writes the SQLite file, the one that holds the folde
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closedloop.config import Params
+from closedloop.errors import DataError
 from closedloop.learning.influences import influences
 from closedloop.paths import Paths
 from closedloop.tuning.space import Choice, Range, Space, Values, configured, encoded, holds
@@ -114,6 +116,22 @@ def open_search(params: Params, paths: Paths, space: Space) -> Search:
     if not study.get_trials(deepcopy=False) and holds(space, own):
         study.enqueue_trial({key: encoded(value) for key, value in own.items()})  # the first trial: as configured
     return search
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Turn the failures of the file with the trials into a DataError that says what to do."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise DataError(
+            f"{file} with the trials of all searches failed ({reason}): free the disk, close what has the file open, "
+            "or move it away to begin every search anew; then run again"
+        ) from error
 
 
 def _storage(file: Path) -> "RDBStorage":

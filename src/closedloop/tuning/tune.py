@@ -6,14 +6,15 @@ from closedloop.config import Params
 from closedloop.errors import DataError, TrainingError
 from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
+from closedloop.registry.store import tracking_uri, translated
 from closedloop.registry.trials import SearchRuns
 from closedloop.tuning import figures
 from closedloop.tuning.gain import Gain, Repeats, gains
 from closedloop.tuning.pool import open_pool, shared
 from closedloop.tuning.report import note, remarks, summary
 from closedloop.tuning.search import Trials
-from closedloop.tuning.space import Values, read_space
-from closedloop.tuning.study import RUN, Search, open_search
+from closedloop.tuning.space import Space, Values, read_space
+from closedloop.tuning.study import RUN, Search, open_search, readable
 from closedloop.tuning.tuned import write_tuned
 
 READ = ("train", "validation")
@@ -30,6 +31,11 @@ def tune(params: Params, paths: Paths) -> str:
     for split in READ:
         if not paths.tensors(split).is_file():
             raise DataError(f"{paths.tensors(split)} is missing; run `dvc repro preprocess@{paths.task}`")
+    with readable(paths.studies):
+        return _search(params, paths, space)
+
+
+def _search(params: Params, paths: Paths, space: Space) -> str:
     search = open_search(params, paths, space)
     ended, wanted = len(search.ended), params.tune.trials
     print(f"search {search.name}: {', '.join(space)}")
@@ -40,7 +46,7 @@ def tune(params: Params, paths: Paths) -> str:
     search.study.set_user_attr(RUN, runs.parent.id)
     outcome = "interrupted"
     try:
-        with open_pool(params.tune.jobs, paths.root, paths.trials) as pool:
+        with translated(tracking_uri(params)), open_pool(params.tune.jobs, paths.root, paths.trials) as pool:
             each = shared(params)
             Trials(search, runs, each).run(pool)
             if search.best is None:
