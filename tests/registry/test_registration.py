@@ -277,6 +277,8 @@ def test_a_resumed_training_goes_on_in_its_run(params: Params) -> None:
     with training_run(params, first.id) as second:
         second.log({"train/loss": 1.0}, 2)
     assert second.id == first.id
+    told = store.connect(params).get_run(first.id).data.tags["mlflow.note.content"]
+    assert told == "`make run TASK=digits ARGS='trainer.max_epochs=12'`"
     history = store.connect(params).get_metric_history(first.id, "train/loss")
     assert [(metric.step, metric.value) for metric in history] == [(1, 2.0), (2, 1.0)]
 

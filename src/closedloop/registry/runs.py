@@ -71,9 +71,7 @@ def training_run(params: Params, run_id: str | None) -> Iterator[Run]:
         experiment = client.get_experiment_by_name(params.task.name).experiment_id
         end_orphans(client, experiment, spare=run_id)
         if run_id is None or not exists(client, run_id):
-            changed = " ".join(params.composed.overrides)
-            note = {NOTE: f"{params.task.name} with {changed}"} if changed else {}
-            run_id = create_run(client, params, "train", run_name(params), note).id
+            run_id = create_run(client, params, "train", run_name(params), {NOTE: f"`{_command(params)}`"}).id
             describe(client, run_id, params)
         client.set_tag(run_id, PROCESS, this_process())
     mlflow.set_system_metrics_sampling_interval(2)
@@ -84,6 +82,12 @@ def training_run(params: Params, run_id: str | None) -> Iterator[Run]:
 
 def run_name(params: Params) -> str:
     return f"{params.model.name} {params.model.shape}, {params.trainer.max_epochs} epochs, seed {params.seed}"
+
+
+def _command(params: Params) -> str:
+    """What makes such a run again: two runs of one name differ in it."""
+    changed = " ".join(params.composed.overrides)
+    return f"make run TASK={params.task.name}" + (f" ARGS='{changed}'" if changed else "")
 
 
 def create_run(client: Any, params: Params, stage: str, name: str, tags: Mapping[str, str] | None = None) -> Run:

@@ -12,7 +12,7 @@ from closedloop.registry.runs import Run
 from closedloop.registry.trials import SearchRuns
 from closedloop.tuning.pool import Pool
 from closedloop.tuning.space import with_values
-from closedloop.tuning.study import MOST_STARTS, OUTCOME, RUN, STARTS, Search
+from closedloop.tuning.study import DEATHS, OUTCOME, RUN, TRIED, Search
 from closedloop.tuning.worker import Epoch, Metrics, Outcome, Work
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ class Trials:
         tags = {"closedloop.trial": str(trial.number)}
         run = self._runs.training("trial", label, params, trial.user_attrs.get(RUN), tags)
         trial.set_user_attr(RUN, run.id)
-        trial.set_user_attr(STARTS, trial.user_attrs.get(STARTS, 0) + 1)
         self._running[label] = _Running(trial, run, self.search.reported(trial))
         return Work(params, f"trial-{trial.number:04d}", label)
 
@@ -82,10 +81,13 @@ class Trials:
 
     def _on_end(self, work: Work, outcome: Outcome | None) -> Work | None:
         running = self._running.pop(work.label)
-        if outcome is None and running.trial.user_attrs[STARTS] < MOST_STARTS:
-            return self._begin(running.trial)
-        reason = "its process was ended from outside, twice: too little memory?"
-        self._end(running.trial, running.run, outcome or Outcome("broken", reason=reason))
+        trial = running.trial
+        if outcome is None:
+            trial.set_user_attr(DEATHS, trial.user_attrs.get(DEATHS, 0) + 1)
+            if trial.user_attrs[DEATHS] < TRIED:
+                return self._begin(trial)
+            outcome = Outcome("broken", reason=f"its process was ended from outside, {TRIED} times: too little memory?")
+        self._end(trial, running.run, outcome)
         return None
 
     def _end(self, trial: "Trial", run: Run | None, outcome: Outcome) -> None:

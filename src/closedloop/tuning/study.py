@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 STARTUP = 10  # trials drawn at random before the sampler has something to learn from
 JUDGED = 5  # complete trials, below which none is ended early
 DIGITS = 4  # of a searched number: nobody reads more, and the file with the best values says exactly what was trained
-RUN, STARTS, OUTCOME = "run", "starts", "outcome"  # attributes of a trial; a study has a run, too
-MOST_STARTS = 2  # of one trial whose process has died
+RUN, DEATHS, OUTCOME = "run", "deaths", "outcome"  # attributes of a trial; a study has a run, too
+TRIED = 2  # times, a trial whose process dies
 
 
 @dataclass(frozen=True)
