@@ -94,12 +94,12 @@ def create_run(client: Any, params: Params, stage: str, name: str, tags: Mapping
     """A new run in the task's experiment, tagged with stage, task and commit, and with further tags."""
     experiment = client.get_experiment_by_name(params.task.name).experiment_id
     tags = {
-        **(tags or {}),
         STAGE: stage,
         TASK: params.task.name,
         "mlflow.source.name": f"pipelines/{stage}.py",
         "mlflow.source.type": "PROJECT",
         "mlflow.source.git.commit": git_commit(),
+        **(tags or {}),
     }
     return Run(client, client.create_run(experiment, tags=tags, run_name=name).info.run_id)
 

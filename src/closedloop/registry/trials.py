@@ -43,7 +43,8 @@ class SearchRuns:
         return translated(tracking_uri(self._params))
 
     def _create(self, stage: str, name: str, params: Params, tags: Mapping[str, str]) -> Run:
-        run = create_run(self._client, params, stage, name, {STUDY: self._study, **tags})
+        tags = {STUDY: self._study, "mlflow.source.name": "closedloop tune", **tags}
+        run = create_run(self._client, params, stage, name, tags)
         describe(self._client, run.id, params)
         for split, (digest, examples) in self._data.items():
             log_dataset(run, params, split, digest, examples)

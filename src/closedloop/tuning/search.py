@@ -63,16 +63,15 @@ class Trials:
                 self._end(trial, None, Outcome("broken", reason=str(error)))
 
     def _begin(self, trial: "Trial") -> Work:
-        params = with_values(self._params, self.search.values(trial))
-        label = f"trial {trial.number}"
+        work = Work(with_values(self._params, self.search.values(trial)), f"trial-{trial.number:04d}")
         tags = {"closedloop.trial": str(trial.number)}
-        run = self._runs.training("trial", label, params, trial.user_attrs.get(RUN), tags)
+        run = self._runs.training("trial", f"trial {trial.number}", work.params, trial.user_attrs.get(RUN), tags)
         trial.set_user_attr(RUN, run.id)
-        self._running[label] = _Running(trial, run, self.search.reported(trial))
-        return Work(params, f"trial-{trial.number:04d}", label)
+        self._running[work.attempt] = _Running(trial, run, self.search.reported(trial))
+        return work
 
     def _on_epoch(self, work: Work, epoch: Epoch) -> bool:
-        running, step = self._running[work.label], epoch.number - 1
+        running, step = self._running[work.attempt], epoch.number - 1
         running.epoch = epoch.number
         running.run.log(epoch.metrics, epoch.number)
         if step not in running.reported:
@@ -80,7 +79,7 @@ class Trials:
         return not running.trial.should_prune()
 
     def _on_end(self, work: Work, outcome: Outcome | None) -> Work | None:
-        running = self._running.pop(work.label)
+        running = self._running.pop(work.attempt)
         trial = running.trial
         if outcome is None:
             trial.set_user_attr(DEATHS, trial.user_attrs.get(DEATHS, 0) + 1)

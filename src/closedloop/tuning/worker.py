@@ -22,11 +22,10 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True)
 class Work:
-    """One training: its configuration, and a name of its own for its checkpoints."""
+    """One training: its configuration, and a name of its own, for its checkpoints and for who has ordered it."""
 
     params: Params
     attempt: str
-    label: str = ""  # by which the one who ordered it knows it
 
 
 @dataclass(frozen=True)
