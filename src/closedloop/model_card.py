@@ -39,7 +39,7 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
     sections = [
         f"# {params.task.name}, version {version}",
         f"{plain(params.task.title)}: {training['parameters']:,} parameters, {_inputs(training['inputs'])}, "
-        f"{len(params.task.classes)} classes.",
+        f"{len(params.task.classes)} classes." + _origin(training.get("transfer")),
         "## Data",
         f"Source: {plain(params.source.homepage)} (licence {plain(params.source.licence)}). "
         + ", ".join(f"{split} {part['examples']:,}" for split, part in splits.items())
@@ -65,6 +65,13 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         "\n".join(f"- {key}: {value}" for key, value in lineage.items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _origin(transfer: dict[str, Any] | None) -> str:
+    if not transfer:
+        return ""
+    learnt = "only the last layers were trained" if transfer["frozen"] else "all layers were trained further"
+    return f" It began with the weights of {plain(transfer['weights'])}; {learnt}."
 
 
 def _baseline(baseline: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from closedloop.composition import check_current, current
+from closedloop.config import load
 from closedloop.errors import ClosedLoopError, ConfigError
 from closedloop.files import write_text
 from closedloop.stage import FAILURE, Failure, noted_failure
@@ -53,6 +54,7 @@ def reproduce(params: Path, stages: Sequence[str] = (), *, alone: bool = False) 
     Raises ConfigError when params.yaml is stale or wrong, StageError when a stage fails.
     """
     check_current(params)
+    _require_weights(params)
     allow_missing_git()
     FAILURE.unlink(missing_ok=True)
     task, _ = current(params)
@@ -63,6 +65,16 @@ def reproduce(params: Path, stages: Sequence[str] = (), *, alone: bool = False) 
     if failure and failure.exit_code == ConfigError.exit_code:
         raise ConfigError("the pipeline stopped at a mistake in the configuration, which stands above")
     raise StageError(failure)
+
+
+def _require_weights(params: Path) -> None:
+    """DVC would say that a dependency is missing, and not where it is to come from."""
+    weights = Path(load(params).transfer.weights)
+    if not weights.exists():
+        raise ConfigError(
+            f"transfer.weights: {weights} is not there. A task's training writes models/<task>/trained/"
+            "weights.safetensors: `make run TASK=…` for that task first, or `make restore`; transfer=none does without"
+        )
 
 
 def dvc(*arguments: str) -> int:

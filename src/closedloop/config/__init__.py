@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from closedloop.config.data import Composed, Preprocess, RemoteFile, Source, Task, Validation
-from closedloop.config.learning import EarlyStopping, Optimizer, Scheduler, Trainer
+from closedloop.config.learning import EarlyStopping, Optimizer, Scheduler, Trainer, Transfer
 from closedloop.config.operation import Drill, Evaluation, Gate, Log, Monitor, Retraining, Serving, Tracking, Traffic
 from closedloop.config.tuning import Tune
 from closedloop.errors import ConfigError
@@ -18,7 +18,7 @@ from closedloop.tasks.schema import KINDS
 __all__ = [
     "CNN", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer",
     "Params", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking",
-    "Traffic", "Trainer", "Tune", "Validation", "load", "parse",
+    "Traffic", "Trainer", "Transfer", "Tune", "Validation", "load", "parse",
 ]  # fmt: skip
 
 
@@ -39,6 +39,7 @@ class Params(Section):
     optimizer: Optimizer
     scheduler: Scheduler
     trainer: Trainer
+    transfer: Transfer = Transfer()
     tune: Tune = Tune()
     evaluation: Evaluation = Evaluation()
     gate: Gate

@@ -1,7 +1,7 @@
 """Learning a labelled task by minimising the cross-entropy."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,12 +23,19 @@ class SupervisedModule(pl.LightningModule):
     `history` has one row of metrics an epoch and travels in the checkpoints; each is handed to `log(metrics, epoch)`.
     """
 
-    def __init__(self, network: nn.Module, params: Params, log: Callable[[dict[str, float], int], None]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        params: Params,
+        log: Callable[[dict[str, float], int], None],
+        frozen: Iterable[nn.Module] = (),
+    ) -> None:
+        """`frozen`: parts of the network whose batch statistics stay as they are, as well."""
         super().__init__()
         self.network = network
         self.params = params
         self.history: list[dict[str, float]] = []
-        self._log = log
+        self._log, self._frozen = log, tuple(frozen)
         self._sums: dict[str, Tensor] = {}
 
     def forward(self, **inputs: Tensor) -> Tensor:
@@ -38,6 +45,8 @@ class SupervisedModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         # dropout and augmentation depend on seed and epoch alone: a resumed run draws what an undisturbed one would
         torch.manual_seed(self.params.seed * 1_000_003 + self.current_epoch)
+        for part in self._frozen:
+            part.eval()
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         inputs, targets = _parted(batch)

@@ -30,6 +30,7 @@ from closedloop.learning.influences import influences
 from closedloop.learning.precision import resolve_precision
 from closedloop.learning.progress import Progress
 from closedloop.learning.supervised import SupervisedModule
+from closedloop.learning.transfer import take_over, trunk
 from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
 
@@ -96,7 +97,8 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
     )
     inputs = _inputs(paths.tensors("validation"))
     network = build_network(params.model, inputs, len(params.task.classes))
-    module = SupervisedModule(network, params, log)
+    taken = take_over(network, params.transfer) if params.transfer.chosen else 0
+    module = SupervisedModule(network, params, log, frozen=trunk(network) if params.transfer.frozen else ())
     trainer = _trainer(params, paths)
     precision = str(trainer.precision)
     finished = paths.unfinished / "finished"
@@ -121,6 +123,8 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         "epochs": len(module.history),
         "best_epoch": int(best["epoch"]),
         "parameters": sum(p.numel() for p in network.parameters()),
+        "trained_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "transfer": {**params.transfer.model_dump(), "tensors": taken} if taken else None,
         "inputs": {name: list(one.shape) for name, one in inputs.items()},
         "precision": precision,
         "device": str(trainer.strategy.root_device.type),

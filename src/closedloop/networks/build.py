@@ -8,10 +8,12 @@ from torch import nn
 from closedloop.networks.cnn import CNN
 from closedloop.networks.cnn_gru import CNNGRU
 from closedloop.networks.mlp import MLP
+from closedloop.networks.resnet import ResNet
 from closedloop.networks.schema import CNN as CNNConfig
 from closedloop.networks.schema import CNNGRU as CNNGRUConfig
 from closedloop.networks.schema import MLP as MLPConfig
 from closedloop.networks.schema import Model
+from closedloop.networks.schema import ResNet as ResNetConfig
 from closedloop.networks.schema import TextLSTM as TextLSTMConfig
 from closedloop.networks.schema import TextTransformer as TextTransformerConfig
 from closedloop.networks.text_lstm import TextLSTM
@@ -35,6 +37,8 @@ def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> n
         case CNNConfig():
             channels, height, width = inputs["inputs"].shape
             return CNN(config, (channels, height, width), outputs)
+        case ResNetConfig():
+            return ResNet(config, inputs["inputs"].shape[0], outputs)
         case CNNGRUConfig():
             channels, bands, frames = inputs["inputs"].shape
             return CNNGRU(config, (channels, bands, frames), outputs)

@@ -23,6 +23,20 @@ class CNN(Section):
         return "-".join(map(str, self.filters))
 
 
+class ResNet(Section):
+    """Residual blocks for images."""
+
+    name: Literal["resnet"]
+    widths: Annotated[list[Positive], Field(min_length=1)] = [32, 64, 128]  # of the stages: all but the first halve
+    blocks: Annotated[int, Field(ge=1, le=32)] = 2  # of each stage
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return f"{self.blocks}x {'-'.join(map(str, self.widths))}"
+
+
 class CNNGRU(Section):
     """Convolutions over spectrograms, then a GRU over time."""
 
@@ -98,7 +112,7 @@ class TextLSTM(TextNetwork):
         return f"{self.layers}x{self.hidden}"
 
 
-Model = Annotated[CNN | CNNGRU | MLP | TextTransformer | TextLSTM, Field(discriminator="name")]
+Model = Annotated[CNN | ResNet | CNNGRU | MLP | TextTransformer | TextLSTM, Field(discriminator="name")]
 
 
 class NoAugmentation(Section):

@@ -228,7 +228,7 @@ class Kind:
 KINDS = {
     "images": Kind(
         formats=("idx",),
-        models=("cnn",),
+        models=("cnn", "resnet"),
         augmentations=("affine",),
         scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "inversion", "imbalance"),
     ),
