@@ -15,7 +15,7 @@ EXTRAS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run params tune monitor summary plots models compare promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
-	export prune restore publish report test test-slow test-gpu lint format bench bench-drift bench-serving bench-drill soak \
+	export prune restore publish report test test-slow test-gpu lint format bench bench-transfer bench-drift bench-serving bench-drill soak \
 	clean distclean lock
 
 help:  ## list the targets
@@ -128,12 +128,16 @@ bench: $(STAMP)  ## measure what the README and docs/benchmarks claim (about 75 
 	$(BIN)/python benchmarks/accuracy.py sms_spam
 	$(BIN)/python benchmarks/accuracy.py spoken_digits
 	$(BIN)/python benchmarks/speakers.py
+	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/drift.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/drill.py
+
+bench-transfer: $(STAMP)  ## the weights of digits as a start for mnist; both networks for images (about 10 minutes)
+	$(BIN)/python benchmarks/transfer.py
 
 bench-drift: $(STAMP)  ## false alarms and detection rates of the drift verdict
 	$(BIN)/python benchmarks/drift.py

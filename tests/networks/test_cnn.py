@@ -34,4 +34,16 @@ def test_any_configuration_maps_images_to_logits(
 
 def test_an_image_too_small_is_answered_with_what_to_change() -> None:
     with pytest.raises(ConfigError, match=r"8x8 vanishes in 3 convolutions.*model\.padding=same"):
-        build_network(CNN(name="cnn"), {"inputs": Input((1, 8, 8))}, 10)
+        build_network(CNN(name="cnn", padding="valid"), {"inputs": Input((1, 8, 8))}, 10)
+
+
+@pytest.mark.parametrize(("side", "same"), [(17, True), (18, False), (28, False), (8, True)])
+def test_padding_is_added_where_an_image_would_vanish_without(side: int, same: bool) -> None:
+    """17 - 15 - 7 - 5 - 2 leaves nothing to a third convolution; 18 - 16 - 8 - 6 - 3 - 1."""
+
+    def widths(padding: str) -> list[torch.Size]:
+        config = CNN.model_validate({"name": "cnn", "padding": padding})
+        network = build_network(config, {"inputs": Input((1, side, side + 9))}, 10)
+        return [parameter.shape for parameter in network.parameters()]
+
+    assert widths("auto") == widths("same" if same else "valid")

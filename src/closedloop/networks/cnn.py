@@ -17,11 +17,14 @@ class CNN(nn.Module):
     def __init__(self, config: Config, input_shape: tuple[int, int, int], outputs: int) -> None:
         super().__init__()
         channels = input_shape[0]
+        padding = config.padding
+        if padding == "auto":
+            padding = "same" if _vanishes(min(input_shape[1:]), config) else "valid"
         layers: list[nn.Module] = []
         for number, filters in enumerate(config.filters):
             normalised = config.normalisation == "batch"
             # the normalisation's own shift makes a bias redundant
-            layers.append(nn.Conv2d(channels, filters, config.kernel_size, padding=config.padding, bias=not normalised))
+            layers.append(nn.Conv2d(channels, filters, config.kernel_size, padding=padding, bias=not normalised))
             if normalised:
                 layers.append(nn.BatchNorm2d(filters))
             layers.append(nn.ReLU())
@@ -52,3 +55,13 @@ class CNN(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(inputs))  # (N, C, H, W) -> (N, outputs)
         return logits
+
+
+def _vanishes(side: int, config: Config) -> bool:
+    """Whether nothing is left of an image of this height or width after all convolutions without padding."""
+    for number in range(len(config.filters)):
+        side -= config.kernel_size - 1
+        side = side // 2 if number < config.pooled_layers else side
+        if side < 1:
+            return True
+    return False

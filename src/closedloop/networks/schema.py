@@ -11,7 +11,7 @@ class CNN(Section):
     name: Literal["cnn"]
     filters: Annotated[list[Positive], Field(min_length=1)] = [32, 64, 64]
     kernel_size: Annotated[int, Field(ge=1, le=11)] = 3
-    padding: Literal["valid", "same"] = "valid"
+    padding: Literal["auto", "valid", "same"] = "auto"  # auto: valid, and same where an image would vanish by that
     pooled_layers: Annotated[int, Field(ge=0)] = 2  # 2x2 max-pooling follows this many of the first convolutions
     dense: list[Positive] = [64]
     normalisation: Literal["none", "batch"] = "none"
