@@ -41,7 +41,7 @@ def main() -> None:
                         if network == "resnet" and (examples, way) != (3000, "scratch"):
                             continue
                         start = [] if way == "scratch" else [f"transfer.weights={weights}"]
-                        size = ["preprocess.test_share=0.01", share, f"trainer.max_epochs={epochs}"]
+                        size = ["preprocess.test_share=0.001", share, f"trainer.max_epochs={epochs}"]
                         found = one("mnist", root, seed, [*size, *start, *how, *chosen(network)])
                         runs.append({"task": f"mnist {examples}", "network": network, "way": way, **found})
     result = {
