@@ -7,7 +7,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from closedloop.config import Params
-from closedloop.data.examples import GROUP, PART, labels, read_examples, write_examples
+from closedloop.data.examples import GROUP, PART, TIME, labels, read_examples, write_examples
 from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.data.tensors import TARGETS, write_tensors
 from closedloop.paths import SPLITS, Paths
@@ -26,9 +26,10 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     examples = examples.filter(pa.array(known))
     names, parts = np.array(labels(examples)), np.array(examples.column(PART).to_pylist())
     contents = task.fingerprints(examples)
-    if GROUP in examples.column_names:
-        contents = joined(contents, examples.column(GROUP).to_pylist())
-    splits = assign_splits(contents, names, parts, params.preprocess, feedback)
+    found = examples.column_names
+    together = joined(contents, examples.column(GROUP).to_pylist()) if GROUP in found else None
+    times = examples.column(TIME).to_numpy() if TIME in found else None
+    splits = assign_splits(contents, names, parts, params.preprocess, feedback, together=together, times=times)
     for split in SPLITS:
         write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
     preprocessor = task.fit(read_examples(paths.examples("train")), params)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from closedloop.config import RemoteFile, Source
 from closedloop.errors import SourceError
 from closedloop.files import CHUNK, atomic
+from closedloop.sources.folder import pack
 from closedloop.sources.mirror import VARIABLE, locations
 from closedloop.sources.transport import Body, NotThere, Transient, is_local, open_url, public
 
@@ -77,6 +78,8 @@ def _with_retries(file: RemoteFile, url: str, destination: Path, source: Source)
 
 
 def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float) -> Fetched:
+    if file.folder:
+        return _packed(file, url, destination)
     digest, size = hashlib.sha256(), 0
     with (
         open_url(url, timeout_seconds) as body,
@@ -93,12 +96,25 @@ def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float)
             bar.update(body.received - bar.n)
         # inside the block: the file must not appear under its name unless it is the right one
         if digest.hexdigest() != file.sha256:
-            raise SourceError(
-                f"{public(url)} is not what was expected: its {'unpacked ' if file.unpack != 'none' else ''}content "
-                f"has sha256 {digest.hexdigest()} ({size} bytes), expected {file.sha256}. The file was altered, or "
-                f"its publisher has a new version: check it, then correct the sha256 of {file.name} in conf/source/"
-            )
+            raise _unexpected(file, url, digest.hexdigest(), size)
     return Fetched(public(url), size)
+
+
+def _packed(file: RemoteFile, url: str, destination: Path) -> Fetched:
+    with atomic(destination) as temporary:
+        found, size = pack(url, temporary), temporary.stat().st_size
+        if found != file.sha256:
+            raise _unexpected(file, url, found, size)
+    return Fetched(public(url), size)
+
+
+def _unexpected(file: RemoteFile, url: str, digest: str, size: int) -> SourceError:
+    form = "packed " if file.folder else "unpacked " if file.unpack != "none" else ""
+    return SourceError(
+        f"{public(url)} is not what was expected: its {form}content has sha256 {digest} ({size} bytes), expected "
+        f"{file.sha256}. The file was altered, or its publisher has a new version: check it, then correct the sha256 "
+        f"of {file.name} in conf/source/"
+    )
 
 
 def _unpacked(body: Body, file: RemoteFile, url: str) -> io.BufferedIOBase:

@@ -41,7 +41,7 @@ class Body(io.RawIOBase):
             chunk: bytes = self._file.read(len(buffer))
         except Exception as error:
             length = "" if self.size is None else f" ({self.size} bytes expected)"
-            raise _translate(error, self._url, f" to its end{length}") from error
+            raise translate(error, self._url, f" to its end{length}") from error
         self.received += len(chunk)
         if not chunk and self.size is not None and self.received < self.size:
             raise Transient(f"{public(self._url)} was cut short: expected {self.size} bytes, got {self.received}")
@@ -69,7 +69,7 @@ def open_url(url: str, timeout_seconds: float) -> Iterator[Body]:
             size = filesystem.size(path)
             file = filesystem.open(path, "rb")
     except Exception as error:  # each filesystem has exceptions of its own
-        raise _translate(error, url) from error
+        raise translate(error, url) from error
     with file:
         yield Body(file, url, size)
 
@@ -103,7 +103,8 @@ def _http_options(timeout_seconds: float) -> dict[str, Any]:
     }
 
 
-def _translate(error: Exception, url: str, position: str = "") -> SourceError:
+def translate(error: Exception, url: str, position: str = "") -> SourceError:
+    """What a failure means: NotThere, Transient when another try may mend it, or SourceError."""
     where = public(url)
     status = 404 if is_http(url) and isinstance(error, FileNotFoundError) else getattr(error, "status", None)
     if isinstance(status, int):

@@ -103,30 +103,58 @@ class TablePart(Part):
         return (self.file,)
 
 
-class Table(RawFormat):
+class Rows(RawFormat):
+    """What formats of tables have: the columns that are not the content of an example."""
+
+    parts: Annotated[list[TablePart], Field(min_length=1)]
+    layout: Layout
+    target: str  # the column of the classes' names
+    id: str | None = None  # of distinct names; rows are counted where there is none
+    group: str | None = None  # rows of one group, as of one person, never stand in two splits
+    time: str | None = None  # splits follow its order: training first, then validation, test and, latest, production
+    time_format: str = "iso"  # ISO 8601; number; or a format of Python's strptime, such as %d.%m.%Y
+
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        """The names of columns by the key that holds them."""
+        single = {"target": self.target, "id": self.id, "group": self.group, "time": self.time}
+        return {key: [name] if name is not None else [] for key, name in single.items()}
+
+    @model_validator(mode="after")
+    def _one_role(self) -> Self:
+        named = [name for names in self.roles.values() for name in names]
+        repeated = sorted({name for name in named if named.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} stands in more than one place; a column has one role")
+        return self
+
+
+class Table(Rows):
     """Rows of numbers and categories; every column of the files is named in exactly one place.
 
     Without numbers and categories, all columns that are nothing else are taken for one or the other by their values.
     """
 
     name: Literal["table"]
-    parts: Annotated[list[TablePart], Field(min_length=1)]
-    layout: Layout
-    target: str  # the column of the classes' names
     numbers: list[str] = []
     categories: list[str] = []
     ignored: list[str] = []  # columns that the model must not see, or that a request cannot have
-    id: str | None = None  # of distinct names; rows are counted where there is none
-    group: str | None = None  # rows of one group, as of one person, never stand in two splits
+    rename: dict[str, str] = {}  # columns that are to have another name than in the files: everywhere, as in requests
 
-    @model_validator(mode="after")
-    def _one_role(self) -> Self:
-        extra = [name for name in (self.id, self.group) if name is not None]
-        named = [self.target, *extra, *self.numbers, *self.categories, *self.ignored]
-        repeated = sorted({name for name in named if named.count(name) > 1})
-        if repeated:
-            raise ValueError(f"{', '.join(repeated)} stands in more than one place; a column has one role")
-        return self
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        return {**super().roles, "numbers": self.numbers, "categories": self.categories, "ignored": self.ignored}
+
+
+class TextColumns(Rows):
+    """Texts in one column of a table, their labels in another; further columns are left aside."""
+
+    name: Literal["text_columns"]
+    text: str
+
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        return {**super().roles, "text": [self.text]}
 
 
 class TextPart(Part):
@@ -163,7 +191,7 @@ class TextTable(RawFormat):
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
 
 
-Format = Annotated[Idx | WavArchive | Table | TextTable, Field(discriminator="name")]
+Format = Annotated[Idx | WavArchive | Table | TextTable | TextColumns, Field(discriminator="name")]
 
 
 class NoFeatures(Section):
@@ -246,7 +274,7 @@ KINDS = {
         scenarios=("inflation", "missing", "recoding", "imbalance"),
     ),
     "texts": Kind(
-        formats=("text_table",),
+        formats=("text_table", "text_columns"),
         models=("text_transformer", "text_lstm"),
         augmentations=("token_dropout",),
         scenarios=("typos", "shouting", "truncation", "obfuscation", "homoglyphs", "imbalance"),

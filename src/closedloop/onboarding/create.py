@@ -1,0 +1,114 @@
+"""`closedloop new`: from a user's file or folder to conf/source/<task>.yaml and conf/task/<task>.yaml."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from closedloop.composition import compose
+from closedloop.config import Params, parse
+from closedloop.errors import ConfigError, DataError
+from closedloop.files import write_text
+from closedloop.onboarding.commented import Noted, to_yaml
+from closedloop.onboarding.limits import limits
+from closedloop.onboarding.placing import place
+from closedloop.onboarding.proposal import Asked, Proposal, RawFile
+from closedloop.onboarding.recognisers import recognise
+from closedloop.onboarding.report import report
+from closedloop.onboarding.sections import CHECK
+from closedloop.onboarding.settings import defaults, task_content
+from closedloop.preparation.raw import read_raw
+from closedloop.preparation.validation import validate
+from closedloop.tasks import get_task
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+FOLDERS = ("source", "task")
+
+
+def create(asked: Asked, conf: Path = Path("conf")) -> str:
+    """Look at the data, write both files, return what was assumed, as text for a terminal.
+
+    The data are read and checked as the stages will do it before anything is written. Raises ConfigError for a name
+    that is taken or cannot be one, DataError when the data cannot be used: nothing is written then.
+    """
+    files = [conf / folder / f"{asked.task}.yaml" for folder in FOLDERS]
+    _require_new(asked.task, files)
+    recogniser = recognise(asked.path)
+    with tempfile.TemporaryDirectory(prefix="closedloop-new-") as scratch:
+        raw, trial = Path(scratch) / "raw", Path(scratch) / "conf"
+        raw.mkdir()
+        shutil.copytree(conf, trial)
+        file = recogniser.place(asked.path)
+        digest = place(asked.path, file, raw)
+        proposal = recogniser.look(raw / file.name, asked)
+        source = _source(asked.path, file, digest, proposal)
+        _write(trial, asked, proposal, source, {})
+        found = limits(raw, _params(asked.task, trial))
+        texts = _write(trial, asked, proposal, source, found)
+        _require_valid(raw, _params(asked.task, trial), asked.path)
+    for path, text in zip(files, texts, strict=True):
+        write_text(path, text)
+    return report(asked, proposal, files)
+
+
+def _require_new(task: str, files: list[Path]) -> None:
+    if not NAME.fullmatch(task):
+        raise ConfigError(f"TASK is {task!r}; a name has small letters, digits and _, and begins with a letter")
+    if not files[0].parent.is_dir():
+        raise ConfigError(f"{files[0].parent.resolve()} is no folder; run this in the project's root")
+    there = [str(path) for path in files if path.exists()]
+    if there:
+        raise ConfigError(
+            f"{' and '.join(there)} exist already and are not overwritten; choose another TASK, or delete them"
+        )
+
+
+def _write(
+    conf: Path, asked: Asked, proposal: Proposal, source: dict[str, Any], validation: dict[str, Any]
+) -> list[str]:
+    content = task_content(asked, proposal)
+    content["validation"] |= validation
+    head = (
+        f"written by `closedloop new` from {asked.path.name}, and yours to change; what was guessed is marked {CHECK}"
+    )
+    chosen = "\n".join(f"  - {line}" for line in defaults(asked, proposal))
+    texts = [
+        f"# {asked.task}: {head}\n{to_yaml(source)}",
+        f"# @package _global_\n# {asked.task}: {head}\ndefaults:\n{chosen}\n\n{_sections(content)}",
+    ]
+    for folder, text in zip(FOLDERS, texts, strict=True):
+        (conf / folder / f"{asked.task}.yaml").write_text(text, encoding="utf-8")
+    return texts
+
+
+def _sections(content: dict[str, Any]) -> str:
+    return "\n".join(to_yaml({key: section}) for key, section in content.items() if section)
+
+
+def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
+    entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
+    entry |= {"folder": True} if file.folder else {}
+    return {
+        "kind": "download",
+        "licence": Noted("unknown", f"{CHECK}: under which you may use the data; it goes into the model's card"),
+        "homepage": Noted(f"file://{path}", "where a person finds out more about them"),
+        "files": Noted(
+            [entry],
+            "acquire reads them there, and stops when they have changed; https://, s3:// and gs:// do as well",
+        ),
+        "format": proposal.format,
+    }
+
+
+def _params(task: str, conf: Path) -> Params:
+    return parse(compose(task, (), conf), f"the configuration of {task}")
+
+
+def _require_valid(raw: Path, params: Params, path: Path) -> None:
+    examples = read_raw(raw, params)
+    result = validate(examples, get_task(params.task.kind), params)
+    if not result.passed:
+        found = "\n".join(f"  - {one.check}: {one.found}; allowed: {one.allowed}" for one in result.failed)
+        raise DataError(f"{path} cannot be learnt from as it is:\n{found}")

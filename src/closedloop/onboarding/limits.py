@@ -1,0 +1,53 @@
+"""What of the data lies beyond the usual limits of `validation`, measured on the examples as the stages read them."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from closedloop.config import Params
+from closedloop.data.examples import ASIDE, LABEL, PART
+from closedloop.onboarding.commented import Noted
+from closedloop.onboarding.sections import CHECK
+from closedloop.preparation.copies import repetitions
+from closedloop.preparation.raw import read_raw
+from closedloop.tasks import get_task
+
+ROOM = 1.2  # of a limit above what was found: new data of the same kind are to pass
+
+
+def limits(raw: Path, params: Params) -> dict[str, Any]:
+    """The keys of `validation` that have to allow more than they usually do, with what was found."""
+    examples, limit = read_raw(raw, params), params.validation
+    contents = get_task(params.task.kind).fingerprints(examples)
+    parts = examples.column(PART).to_pylist()
+    _, code = np.unique(contents, return_inverse=True)
+    copies = max(
+        len(repetitions(contents[rows])) / rows.sum() for rows in (np.array(parts) == part for part in set(parts))
+    )
+    labels = np.unique(np.array(examples.column(LABEL).to_pylist(), np.str_), return_inverse=True)[1]
+    pairs = np.unique(np.stack([code, labels], axis=1), axis=0)
+    conflicting = float((np.bincount(pairs[:, 0])[code] > 1).mean())
+    gaps = {name: examples.column(name).null_count / len(contents) for name in _content(examples)}
+    hollow = max(gaps, key=lambda name: gaps[name])
+    found: dict[str, Any] = {}
+    if copies > limit.max_duplicate_share:
+        note = f"{CHECK}: {copies:.1%} of the examples repeat another one; copies share a split"
+        found["max_duplicate_share"] = Noted(_with_room(copies), note)
+    if conflicting > limit.max_conflicting_share:
+        note = f"{CHECK}: {conflicting:.1%} of the examples have copies with another label: no model can know both"
+        found["max_conflicting_share"] = Noted(_with_room(conflicting), note)
+    if gaps[hollow] > limit.max_missing_share:
+        note = f"{CHECK}: {hollow} lacks {gaps[hollow]:.1%} of its values"
+        found["max_missing_share"] = Noted(_with_room(gaps[hollow]), note)
+    return found
+
+
+def _content(examples: pa.Table) -> list[str]:
+    return [name for name in examples.column_names if name not in ASIDE]
+
+
+def _with_room(share: float) -> float:
+    return min(1.0, math.ceil(ROOM * share * 1000) / 1000)

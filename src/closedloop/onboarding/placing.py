@@ -1,0 +1,30 @@
+"""The user's data as acquire will place them, so that what is looked at is what the stages read."""
+
+import gzip
+import shutil
+import zlib
+from pathlib import Path
+
+from closedloop.errors import DataError
+from closedloop.files import CHUNK, sha256
+from closedloop.onboarding.proposal import RawFile
+from closedloop.sources.folder import pack
+
+
+def place(path: Path, file: RawFile, raw: Path) -> str:
+    """Put a file or folder into a raw folder; return the sha256 that acquire will ask for.
+
+    A file that needs no unpacking is linked to and not copied. Raises DataError for a damaged gzip file.
+    """
+    placed = raw / file.name
+    if file.folder:
+        return pack(str(path), placed)
+    if file.unpack == "none":
+        placed.symlink_to(path)
+    else:
+        try:
+            with gzip.open(path) as packed, placed.open("wb") as target:
+                shutil.copyfileobj(packed, target, CHUNK)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(f"{path} is no sound gzip file: {error}") from None
+    return sha256(placed)
