@@ -54,7 +54,7 @@ class Proposal:
     title: str = ""
     rows: tuple[Row, ...] = ()
     checks: tuple[str, ...] = ()  # what needs a person's eye
-    facts: dict[str, float] = field(default_factory=dict)  # that the settings of this kind depend on
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the task, by section, that the data call for
 
 
 class Recogniser(Protocol):

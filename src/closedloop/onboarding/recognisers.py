@@ -4,9 +4,11 @@ from pathlib import Path
 
 from closedloop.errors import ConfigError, DataError
 from closedloop.onboarding.proposal import Recogniser
+from closedloop.onboarding.sounds import Sounds
 from closedloop.onboarding.tables import Tables
+from closedloop.onboarding.texts import Texts
 
-RECOGNISERS: list[Recogniser] = [Tables()]  # the first one that knows the data is asked
+RECOGNISERS: list[Recogniser] = [Sounds(), Texts(), Tables()]  # the first one that knows the data is asked
 
 
 def recognise(path: Path) -> Recogniser:

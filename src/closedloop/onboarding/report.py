@@ -25,7 +25,8 @@ def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
     if proposal.left_out:
         names = ", ".join(f"{name} {count:,}" for name, count in list(proposal.left_out.items())[:12])
         lines += _field("left out", f"{sum(proposal.left_out.values()):,} examples of no class: {names}")
-    lines += ["", *_table(proposal.rows), ""]
+    lines += ["", *_table(proposal.rows)] if proposal.rows else []
+    lines += [""]
     checks = [*proposal.checks, *_kept(asked.path)]
     if checks:
         lines += ["  Please look at this:", *(line for check in checks for line in _item(check)), ""]

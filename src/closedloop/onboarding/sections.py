@@ -1,9 +1,15 @@
-"""source.format of what has been looked at, with notes."""
+"""source.format of what has been looked at, and the settings that texts call for, with notes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from closedloop.data.schema import Delimited, Layout
+from closedloop.errors import DataError
+from closedloop.onboarding.archives import Folders
 from closedloop.onboarding.columns import Column
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.roles import renamings
@@ -47,6 +53,18 @@ def text_format(file: str, text: str, target: str, layout: Layout, columns: Sequ
     }
 
 
+def archive_format(name: str, archive: str, folders: Folders) -> dict[str, Any]:
+    """What the formats `text_archive` and `wav_archive` share."""
+    note = "the end of each path; a further group (?P<group>…), as for a speaker, keeps its files in one split"
+    test = Noted(folders.test, "the official test split; take it out to draw one instead")
+    return {
+        "name": name,
+        "parts": [{"split": "all", "archive": archive}],
+        "pattern": Noted(folders.pattern, note),
+        **({"test": test} if folders.test else {}),
+    }
+
+
 def _layout(layout: Layout) -> dict[str, Any]:
     content = layout.model_dump(exclude_defaults=True)
     content = {"name": layout.name, **content}
@@ -74,3 +92,25 @@ def _aside(columns: Sequence[Column]) -> dict[str, Any]:
         )
         found["time_format"] = Noted(time.pattern, note)
     return found
+
+
+LONGEST_TEXT = 100_000  # characters: preprocess.features.max_characters
+PAD = 1.2  # tokens a word, of what nineteen of twenty texts have
+
+
+def text_settings(texts: pa.Array | pa.ChunkedArray) -> dict[str, dict[str, Any]]:
+    """The sizes that hold these texts.
+
+    Raises DataError when one is longer than a request may be.
+    """
+    longest = pc.max(pc.utf8_length(texts)).as_py()
+    if longest > LONGEST_TEXT:
+        raise DataError(f"the longest text has {longest:,} characters, at most {LONGEST_TEXT:,} are taken: cut it up")
+    words = pc.quantile(pc.add(pc.count_substring_regex(texts, r"\s+"), 1), 0.95)[0].as_py()
+    tokens = 16 * math.ceil(min(512, max(32, PAD * words)) / 16)
+    characters = min(LONGEST_TEXT, 500 * math.ceil(1.2 * longest / 500))
+    features = {
+        "max_tokens": Noted(tokens, f"19 of 20 texts have at most {words:.0f} words; what comes later n-grams see"),
+        "max_characters": Noted(characters, f"of a request; the longest text has {longest:,}"),
+    }
+    return {"preprocess": {"features": features}}

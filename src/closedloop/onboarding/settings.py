@@ -19,7 +19,7 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
     classes = list(proposal.classes)
     note = "of two, curves and areas are about the second" if len(classes) == 2 else ""
     watched = math.floor(0.9 * production_share * examples)
-    return {
+    content: dict[str, Any] = {
         "task": {
             "name": asked.task,
             "kind": proposal.kind,
@@ -32,6 +32,7 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
             "validation_share": 0.1,
             "production_share": Noted(production_share, "plays the traffic; never trained on"),
         },
+        "model": _model(proposal.kind, examples),
         "optimizer": {"lr": 0.002, **({"weight_decay": 0.03} if proposal.kind == "tables" else {})},
         "trainer": _trainer(proposal.kind, examples),
         "gate": {
@@ -44,9 +45,12 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
             "min_class_recall": Noted(0.0, f"{CHECK}: the least share of each class that has to be found"),
             "max_calibration_error": 0.2,
         },
-        **({"monitor": {"min_rows": max(30, watched)}} if watched < 100 else {}),
-        **_DRILLS[proposal.kind],
+        "monitor": {"min_rows": max(30, watched)} if watched < 100 else {},
+        "drill": {"scenario": _DRILLS[proposal.kind]},
     }
+    for section, settings in proposal.settings.items():
+        content[section] = {**content.get(section, {}), **settings}
+    return content
 
 
 def defaults(asked: Asked, proposal: Proposal) -> list[str]:
@@ -67,11 +71,7 @@ _PARTS = {
         "override /augmentation: spectrogram",
     ],
 }
-_DRILLS: dict[str, dict[str, Any]] = {
-    "tables": {"drill": {"scenario": "inflation"}},
-    "texts": {"drill": {"scenario": "obfuscation"}},
-    "sounds": {"monitor": {"max_latency_ms": 150}, "drill": {"scenario": "telephone"}},
-}
+_DRILLS = {"tables": "inflation", "texts": "obfuscation", "sounds": "telephone"}
 
 
 def _validation(proposal: Proposal) -> dict[str, Any]:
@@ -89,6 +89,14 @@ def _validation(proposal: Proposal) -> dict[str, Any]:
             math.ceil(1.5 * ratio), f"{CHECK}: the largest class has {ratio:.0f} times the examples of the smallest"
         )
     return found
+
+
+def _model(kind: str, examples: int) -> dict[str, Any]:
+    """From few rows a smooth function of the numbers is learnt; finer ones fit what is chance."""
+    if kind != "tables" or examples >= SMALL:
+        return {}
+    scale = 0.1 if examples < 3000 else 1.0
+    return {"frequency_scale": Noted(scale, "few rows: smooth in the numbers; conf/model/mlp.yaml has 6")}
 
 
 def _production_share(examples: int) -> float:

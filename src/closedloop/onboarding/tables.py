@@ -1,10 +1,8 @@
 """A table, or a table of texts: its layout, its columns, and what in them needs a person's eye."""
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from closedloop.data.columns import as_text, listed, near_miss
 from closedloop.data.schema import Delimited, JsonLines, Layout, Parquet
@@ -15,7 +13,7 @@ from closedloop.onboarding.columns import has_decimal_comma, judge, missing_mark
 from closedloop.onboarding.dialect import find_layout
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile, Row, file_name
 from closedloop.onboarding.roles import Labelled, settle
-from closedloop.onboarding.sections import table_format, text_format
+from closedloop.onboarding.sections import table_format, text_format, text_settings
 
 DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", "")
 PARQUET, JSON_LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json")
@@ -58,7 +56,7 @@ class Tables:
             title=f"{asked.target} in {asked.path.name}",
             rows=tuple(Row(one.name, one.role, one.holds, one.why) for one in columns),
             checks=(*guessed, *(f"{one.name}: {one.why}" for one in columns if one.check)),
-            facts=_lengths(table.column(text)) if text else {},
+            settings=text_settings(table.column(text)) if text else {},
         )
 
 
@@ -123,12 +121,3 @@ def _form(layout: Layout, path: Path) -> str:
             return f"Parquet{packed}"
         case JsonLines():
             return f"JSON lines{packed}"
-
-
-def _lengths(column: pa.ChunkedArray) -> dict[str, Any]:
-    """Characters and words of the texts: the longest, and what nineteen of twenty have at most."""
-    words = pc.add(pc.count_substring_regex(column, r"\s+"), 1)
-    return {
-        "longest": pc.max(pc.utf8_length(column)).as_py(),
-        "most_words": pc.quantile(words, 0.95)[0].as_py(),
-    }

@@ -51,7 +51,7 @@ class Idx(RawFormat):
     pixel_max: Annotated[int, Field(ge=1, le=255)]  # the value in the raw files that means full white
 
 
-class WavPart(Part):
+class ArchivePart(Part):
     archive: FileName
 
     @property
@@ -60,25 +60,34 @@ class WavPart(Part):
 
 
 class Chosen(Section):
-    """Recordings by what one group of the pattern holds."""
+    """Files by what one group of the pattern holds."""
 
     group: str
     values: Annotated[list[str], Field(min_length=1)]
 
 
-class WavArchive(RawFormat):
-    """Zips of WAV files whose names say what is in them."""
+class Archive(RawFormat):
+    """Zips of files whose names say what is in them."""
 
-    name: Literal["wav_archive"]
-    parts: Annotated[list[WavPart], Field(min_length=1)]
-    pattern: str  # a regular expression for the end of each path, with a group `label`
-    test: Chosen | None = None  # which recordings of the part `all` are the official test split
-    rate: Annotated[int, Field(ge=1_000, le=192_000)]  # Hz; recordings of other rates are brought to it
-    max_seconds: Annotated[float, Field(gt=0, le=60)] = 10  # longer recordings are refused, in files and in requests
+    parts: Annotated[list[ArchivePart], Field(min_length=1)]
+    # a regular expression for the end of each path, with a group `label`; where it has a group `group`, as for a
+    # speaker, files of one group never stand in two splits
+    pattern: str
+    test: Chosen | None = None  # which files of the part `all` are the official test split
 
     @property
     def splits(self) -> tuple[str, ...]:
         return ("train", "test") if self.test else super().splits
+
+    @property
+    def grouped(self) -> bool:
+        return "group" in re.compile(self.pattern).groupindex
+
+    def split(self, groups: dict[str, str], part: Part) -> str:
+        """The official part of a file, by what the pattern has found in its name."""
+        if self.test is None:
+            return part.split
+        return "test" if groups[self.test.group] in self.test.values else "train"
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -93,6 +102,14 @@ class WavArchive(RawFormat):
         if self.test and [part.split for part in self.parts] != ["all"]:
             raise ValueError("test chooses from one part whose split is 'all'; leave it out where parts are official")
         return self
+
+
+class WavArchive(Archive):
+    """Recordings in zips of WAV files."""
+
+    name: Literal["wav_archive"]
+    rate: Annotated[int, Field(ge=1_000, le=192_000)]  # Hz; recordings of other rates are brought to it
+    max_seconds: Annotated[float, Field(gt=0, le=60)] = 10  # longer recordings are refused, in files and in requests
 
 
 class TablePart(Part):
@@ -157,6 +174,18 @@ class TextColumns(Rows):
         return {**super().roles, "text": [self.text]}
 
 
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+        "\n".encode(name)
+    except (LookupError, UnicodeError, ValueError):
+        raise ValueError(f"{name!r} is no encoding of text that Python knows, such as utf-8 or cp1252") from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+
+
 class TextPart(Part):
     file: FileName
     label_column: Annotated[int, Field(ge=0)] = 0  # counted from 0
@@ -173,25 +202,23 @@ class TextPart(Part):
         return self
 
 
-def _known_encoding(name: str) -> str:
-    try:
-        codecs.lookup(name)
-        "\n".encode(name)
-    except (LookupError, UnicodeError, ValueError):
-        raise ValueError(f"{name!r} is no encoding of text that Python knows, such as utf-8 or cp1252") from None
-    return name
-
-
 class TextTable(RawFormat):
     """One text and its label a line, in a delimited file without header and without quoting."""
 
     name: Literal["text_table"]
     parts: Annotated[list[TextPart], Field(min_length=1)]
     delimiter: Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]+$")] = "\t"
-    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+    encoding: Encoding = "utf-8"
 
 
-Format = Annotated[Idx | WavArchive | Table | TextTable | TextColumns, Field(discriminator="name")]
+class TextArchive(Archive):
+    """Texts in zips of .txt files, a text a file."""
+
+    name: Literal["text_archive"]
+    encoding: Encoding = "utf-8"
+
+
+Format = Annotated[Idx | WavArchive | Table | TextTable | TextColumns | TextArchive, Field(discriminator="name")]
 
 
 class NoFeatures(Section):
@@ -274,7 +301,7 @@ KINDS = {
         scenarios=("inflation", "missing", "recoding", "imbalance"),
     ),
     "texts": Kind(
-        formats=("text_table", "text_columns"),
+        formats=("text_table", "text_columns", "text_archive"),
         models=("text_transformer", "text_lstm"),
         augmentations=("token_dropout",),
         scenarios=("typos", "shouting", "truncation", "obfuscation", "homoglyphs", "imbalance"),

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from closedloop.data.archives import read_archive
 from closedloop.data.columns import framed, require_columns
-from closedloop.data.examples import ID, LABEL, PART
+from closedloop.data.examples import GROUP, ID, LABEL, PART
 from closedloop.data.tables import read_table
 from closedloop.data.text_table import read_text_table
 from closedloop.errors import DataError
-from closedloop.tasks.schema import RawFormat, TextColumns, TextTable
+from closedloop.tasks.schema import RawFormat, TextArchive, TextColumns, TextTable
 from closedloop.tasks.texts.request import TEXT
 
 
@@ -20,6 +21,8 @@ def read(raw: Path, config: RawFormat) -> pa.Table:
             return _lines(raw, config)
         case TextColumns():
             return _columns(raw, config)
+        case TextArchive():
+            return _files(raw, config)
     raise DataError(f"source.format.name {config} is no format of texts")
 
 
@@ -50,3 +53,26 @@ def _columns(raw: Path, config: TextColumns) -> pa.Table:
             )
         parts.append(framed(table, part.split, config, {TEXT: column.fill_null("")}, str(path)))
     return pa.concat_tables(parts)
+
+
+def _files(raw: Path, config: TextArchive) -> pa.Table:
+    def text(content: bytes) -> str:
+        try:
+            return content.decode(config.encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            line = content[: error.start].count(b"\n") + 1
+            raise ValueError(
+                f"line {line}: byte {content[error.start]:#04x} is not {config.encoding} (source.format.encoding)"
+            ) from None
+
+    parts = [(part, read_archive(raw / part.archive, config.pattern, ".txt", "texts", text)) for part in config.parts]
+    found = [(config.split(one.groups, part), one) for part, entries in parts for one in entries]
+    columns = {
+        ID: [one.name for _, one in found],
+        PART: [split for split, _ in found],
+        TEXT: [one.content for _, one in found],
+        LABEL: [one.groups["label"] for _, one in found],
+    }
+    if config.grouped:
+        columns[GROUP] = [one.groups["group"] for _, one in found]
+    return pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})
