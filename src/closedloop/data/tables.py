@@ -153,6 +153,8 @@ def _unreadable(path: Path, layout: Delimited, error: Exception) -> str:
             f"{path} is not {layout.encoding}: line {broken} holds bytes that are none; set layout.encoding, "
             "perhaps to cp1252 or latin-1"
         )
+    if "file is too short" in str(error):
+        return f"{path} holds no rows"
     # what Arrow says may go on with the row itself
     return f"{path} is not readable as delimited text: {str(error).splitlines()[0][:200]}"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from closedloop.data.archives import files
-from closedloop.errors import DataError
+from closedloop.errors import ConfigError, DataError
 from closedloop.onboarding.classes import find_classes
-from closedloop.onboarding.proposal import RawFile, file_name
+from closedloop.onboarding.proposal import Asked, RawFile, file_name
 
 TRAIN = frozenset({"train", "training", "valid", "validation", "val", "dev"})
 TEST = frozenset({"test", "testing"})
@@ -30,6 +30,14 @@ def holds(path: Path, ending: str) -> bool:
 
 def place(path: Path) -> RawFile:
     return RawFile(file_name(f"{path.name}.zip"), folder=True) if path.is_dir() else RawFile(file_name(path.name))
+
+
+def refuse_columns(asked: Asked) -> None:
+    """Raise ConfigError when columns are named of what has none."""
+    named = {"TARGET": asked.target, "TEXT": asked.text, "COLUMNS": asked.columns}
+    given = [name for name, value in named.items() if value]
+    if given:
+        raise ConfigError(f"the classes of {asked.path.name} are its subfolders: leave out {', '.join(given)}")
 
 
 @dataclass(frozen=True)

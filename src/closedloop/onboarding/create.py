@@ -3,6 +3,8 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +43,27 @@ def create(asked: Asked, conf: Path = Path("conf")) -> str:
         shutil.copytree(conf, trial)
         file = recogniser.place(asked.path)
         digest = place(asked.path, file, raw)
-        proposal = recogniser.look(raw / file.name, asked)
-        source = _source(asked.path, file, digest, proposal)
-        _write(trial, asked, proposal, source, {})
-        found = limits(raw, _params(asked.task, trial))
-        texts = _write(trial, asked, proposal, source, found)
-        _require_valid(raw, _params(asked.task, trial), asked.path)
+        with _called(raw / file.name, asked.path):
+            proposal = recogniser.look(raw / file.name, asked)
+            source = _source(asked.path, file, digest, proposal)
+            texts = _write(trial, asked, proposal, source, {})
+            params = _params(asked.task, trial)
+            if found := limits(raw, params):
+                texts = _write(trial, asked, proposal, source, found)
+                params = _params(asked.task, trial)
+            _require_valid(raw, params, asked.path)
     for path, text in zip(files, texts, strict=True):
         write_text(path, text)
     return report(asked, proposal, files)
+
+
+@contextmanager
+def _called(placed: Path, path: Path) -> Iterator[None]:
+    """Errors name the user's file, and not where it has been placed to look at it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error).replace(str(placed), str(path))) from None
 
 
 def _require_new(task: str, files: list[Path]) -> None:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from closedloop.data.archives import files, unpacked
 from closedloop.errors import DataError
-from closedloop.onboarding.archives import find_folders, holds, place
+from closedloop.onboarding.archives import find_folders, holds, place, refuse_columns
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile
 from closedloop.onboarding.sections import CHECK, archive_format
@@ -34,6 +34,7 @@ class Sounds:
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when files cannot be read, are too long, or lie in no folder of a class."""
+        refuse_columns(asked)
         found = _measures(raw, asked)
         folders = find_folders(list(found), ".wav", str(asked.path))
         rates = Counter(one.rate for one in found.values())

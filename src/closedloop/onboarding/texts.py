@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from closedloop.data.archives import files, unpacked
 from closedloop.errors import DataError
-from closedloop.onboarding.archives import find_folders, holds, place
+from closedloop.onboarding.archives import find_folders, holds, place, refuse_columns
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile
 from closedloop.onboarding.sections import CHECK, archive_format, text_settings
@@ -26,6 +26,7 @@ class Texts:
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when a file cannot be unpacked or lies in no folder of a class."""
+        refuse_columns(asked)
         contents = {}
         with zipfile.ZipFile(raw) as archive:
             for entry in files(archive, ".txt"):
