@@ -101,7 +101,7 @@ plots: $(STAMP)  ## draw the DVC plots into one page that works offline
 	@$(BIN)/closedloop plots
 
 test: $(STAMP)  ## the tests (under ten minutes)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

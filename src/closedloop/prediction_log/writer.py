@@ -62,7 +62,7 @@ class _Write(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """What the requests that one turn of an event loop has worked on want to be written."""
+    """What the requests that an event loop has worked on in a row want to be written."""
 
     loop: asyncio.AbstractEventLoop
     writes: list[_Write]
@@ -105,9 +105,9 @@ class LogWriter:
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         if loop not in self._gathered:
-            # the thread is woken once a turn of the loop, not once a request: waking it costs more than a row
+            # the thread is not woken once a request: waking it costs more than a row
             self._gathered[loop] = []
-            loop.call_soon(self._hand_over, loop)
+            loop.call_soon(self._gather, loop, 0)
         self._gathered[loop].append(_Write(answers, done))
         await done
 
@@ -121,6 +121,16 @@ class LogWriter:
         if self._waiting >= ANSWERS_WAITING:
             return f"{self._waiting:,} predictions wait for the prediction log {self._uri}: it is too slow for them"
         return ""
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+        """Hand over what has gathered, unless this turn has brought more than the `before` of the last.
+
+        Then the next may too, and what goes together costs one transaction and one change of threads.
+        """
+        if before < len(self._gathered.get(loop, ())) < GROUP:
+            loop.call_soon(self._gather, loop, len(self._gathered[loop]))
+        else:
+            self._hand_over(loop)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop in self._gathered:
