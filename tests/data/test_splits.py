@@ -210,15 +210,15 @@ def test_contents_and_groups_without_a_tie_stay_apart() -> None:
 
 
 @given(
-    st.integers(0, 10_000),
-    st.integers(30, 400),
-    st.integers(5, 400),
-    st.integers(20, 1000),
-    st.booleans(),
-    st.booleans(),
+    seed=st.integers(0, 10_000),
+    rows=st.integers(30, 400),
+    moments=st.integers(5, 400),
+    distinct=st.integers(20, 1000),
+    official=st.booleans(),
+    grouped=st.booleans(),
 )
 def test_in_the_order_of_time_nothing_learnt_is_later_and_nothing_stands_in_two_splits(
-    seed: int, rows: int, moments: int, distinct: int, official: bool, grouped: bool
+    *, seed: int, rows: int, moments: int, distinct: int, official: bool, grouped: bool
 ) -> None:
     content, labels, parts = draw(seed, rows, distinct, official)
     rng = np.random.default_rng(seed)

@@ -92,7 +92,9 @@ def _with_markers(table: pa.Table, layout: Layout, asked: Asked, where: str) -> 
 def _target(table: pa.Table, asked: Asked, where: str) -> pa.ChunkedArray:
     names = table.column_names
     if not asked.target:
-        raise DataError(f"{where}: which column is to be predicted? Say TARGET=…, one of {listed(names)}")
+        raise DataError(
+            f"{where}: which column is to be predicted? Say TARGET=…, one of {listed(names)}. Where these are no names, say COLUMNS=… too"
+        )
     if asked.target not in names:
         raise DataError(
             f"{where} has no column {asked.target!r}{near_miss(asked.target, names)}; its columns are {listed(names)}. "
