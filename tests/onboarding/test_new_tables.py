@@ -156,7 +156,7 @@ def test_copies_and_missing_values_beyond_the_usual_raise_the_limit_and_are_told
     assert "14.3% of the examples repeat another one" in (user.conf / "task/mine.yaml").read_text()
 
 
-def test_a_group_by_its_name_and_a_time_are_settled(user: User, written: Written) -> None:
+def test_a_group_is_known_by_its_name_and_a_clashing_name_is_changed(user: User, written: Written) -> None:
     frame = people(
         **{
             "customer_id": [f"c{row % 40}" for row in range(ROWS)],
@@ -166,7 +166,7 @@ def test_a_group_by_its_name_and_a_time_are_settled(user: User, written: Written
     told = user.new(written("data.csv", csv(frame)), "income")
     assert source(user)["group"] == "customer_id"
     assert source(user)["rename"] == {"label": "label_"}
-    assert "customer_id: by its name" in told
+    assert "customer_id: a group by its name" in told
     user.prepare()
     groups = [
         set(read_examples(Paths("mine", user.root).examples(split)).column("group").to_pylist()) for split in SPLITS

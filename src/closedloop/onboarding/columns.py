@@ -151,7 +151,8 @@ def _written_otherwise(present: pa.ChunkedArray) -> bool:
 
 
 def _group(name: str, holds: str, distinct: int, rows: int) -> Column:
-    why = f"by its name: rows of one {name} stay in one split, {rows / distinct:.1f} a value; the model does not see it"
+    each = f"{rows / distinct:.1f} rows each"
+    why = f"a group by its name, {each}: they stay in one split, and the model does not see it"
     return Column(name, "group", holds, why, check=True)
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.errors import ConfigError, DataError
@@ -48,10 +50,11 @@ def create(asked: Asked, conf: Path = Path("conf")) -> str:
             source = _source(asked.path, file, digest, proposal)
             texts = _write(trial, asked, proposal, source, {})
             params = _params(asked.task, trial)
-            if found := limits(raw, params):
+            examples = read_raw(raw, params)
+            if any((found := limits(examples, params)).values()):
                 texts = _write(trial, asked, proposal, source, found)
                 params = _params(asked.task, trial)
-            _require_valid(raw, params, asked.path)
+            _require_valid(examples, params, asked.path)
     for path, text in zip(files, texts, strict=True):
         write_text(path, text)
     return report(asked, proposal, files)
@@ -79,10 +82,11 @@ def _require_new(task: str, files: list[Path]) -> None:
 
 
 def _write(
-    conf: Path, asked: Asked, proposal: Proposal, source: dict[str, Any], validation: dict[str, Any]
+    conf: Path, asked: Asked, proposal: Proposal, source: dict[str, Any], found: dict[str, dict[str, Any]]
 ) -> list[str]:
     content = task_content(asked, proposal)
-    content["validation"] |= validation
+    for section, settings in found.items():
+        content[section] = {**content.get(section, {}), **settings}
     head = (
         f"written by `closedloop new` from {asked.path.name}, and yours to change; what was guessed is marked {CHECK}"
     )
@@ -120,8 +124,7 @@ def _params(task: str, conf: Path) -> Params:
     return parse(compose(task, (), conf), f"the configuration of {task}")
 
 
-def _require_valid(raw: Path, params: Params, path: Path) -> None:
-    examples = read_raw(raw, params)
+def _require_valid(examples: pa.Table, params: Params, path: Path) -> None:
     result = validate(examples, get_task(params.task.kind), params)
     if not result.passed:
         found = "\n".join(f"  - {one.check}: {one.found}; allowed: {one.allowed}" for one in result.failed)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from closedloop.data.tables import try_numbers
 
 SAMPLE = 20_000  # rows that are looked at
-ALMOST = 0.98  # accuracy of a single column from which it is suspect
+CERTAIN = 0.999  # accuracy of a single column from which it is a leak: of a number the bounds are not known exactly
+ALMOST = 0.98  # and from which it is suspect
 LESS_ERROR = (
     0.1  # of what is wrong without it, that is left then: nothing is proven where one class has nearly all rows
 )

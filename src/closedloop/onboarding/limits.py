@@ -1,7 +1,6 @@
-"""What of the data lies beyond the usual limits of `validation`, measured on the examples as the stages read them."""
+"""What of the data lies beyond the usual limits, measured on the examples as the stages read and split them."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,31 @@ from closedloop.data.examples import ASIDE, LABEL, PART
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.sections import CHECK
 from closedloop.preparation.copies import repetitions
-from closedloop.preparation.raw import read_raw
+from closedloop.preparation.preprocessing import split_examples
 from closedloop.tasks import get_task
 
 ROOM = 1.2  # of a limit above what was found: new data of the same kind are to pass
 
 
-def limits(raw: Path, params: Params) -> dict[str, Any]:
-    """The keys of `validation` that have to allow more than they usually do, with what was found."""
-    examples, limit = read_raw(raw, params), params.validation
+FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
+
+
+def limits(examples: pa.Table, params: Params) -> dict[str, dict[str, Any]]:
+    """The keys of `validation` and `monitor` that have to allow more than they usually do, with what was found.
+
+    Raises DataError when a split comes out empty.
+    """
+    _, splits = split_examples(examples, params)
+    judged = min(int((splits == split).sum()) for split in ("test", "production"))
+    watched = {}
+    if judged < params.monitor.min_rows:
+        note = f"the smaller one of test and production split has {judged} examples: only large changes show"
+        watched["min_rows"] = Noted(max(FEWEST, judged), note)
+    return {"validation": _validation(examples, params), "monitor": watched}
+
+
+def _validation(examples: pa.Table, params: Params) -> dict[str, Any]:
+    limit = params.validation
     contents = get_task(params.task.kind).fingerprints(examples)
     parts = examples.column(PART).to_pylist()
     _, code = np.unique(contents, return_inverse=True)

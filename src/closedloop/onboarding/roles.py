@@ -1,5 +1,6 @@
 """What the columns of one table come to together: one id, one group, one time, no leaks, a table or texts."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from closedloop.data.columns import listed, near_miss
 from closedloop.data.examples import ASIDE
 from closedloop.errors import DataError
 from closedloop.onboarding.columns import Column
-from closedloop.onboarding.leaks import accuracy_alone, is_suspect
+from closedloop.onboarding.leaks import CERTAIN, accuracy_alone, is_suspect
 from closedloop.onboarding.proposal import Asked
 
 
@@ -90,7 +91,7 @@ def _without_text(one: Column) -> Column:
 
 
 def _without_leaks(columns: Sequence[Column], rows: Labelled) -> list[Column]:
-    """Leaves out what tells the target without an exception, and marks what nearly does."""
+    """Leaves out what tells the target with hardly an exception, and marks what nearly does."""
     table, codes = rows.known()
     most = max(rows.classes.values()) / len(codes)
 
@@ -100,8 +101,8 @@ def _without_leaks(columns: Sequence[Column], rows: Labelled) -> list[Column]:
         accuracy = accuracy_alone(table.column(one.name), codes, one.role, rows.decimal)
         if not is_suspect(accuracy, most):
             return one
-        told = f"it alone tells the target in {accuracy:.1%} of the rows"
-        if accuracy == 1:
+        told = f"it alone tells the target in {math.floor(1000 * accuracy) / 10}% of the rows"
+        if accuracy >= CERTAIN:
             why = f"{told}: a leak, unless it is known before the target is; then put it back"
             return replace(one, role="left out", why=why, check=True)
         return replace(one, why=f"{told}: a leak, unless it is known before the target is", check=True)

@@ -18,7 +18,6 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
     largest = max(proposal.classes.values()) / examples
     classes = list(proposal.classes)
     note = "of two, curves and areas are about the second" if len(classes) == 2 else ""
-    watched = math.floor(0.9 * production_share * examples)
     content: dict[str, Any] = {
         "task": {
             "name": asked.task,
@@ -45,7 +44,6 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
             "min_class_recall": Noted(0.0, f"{CHECK}: the least share of each class that has to be found"),
             "max_calibration_error": 0.2,
         },
-        "monitor": {"min_rows": max(30, watched)} if watched < 100 else {},
         "drill": {"scenario": _DRILLS[proposal.kind]},
     }
     for section, settings in proposal.settings.items():

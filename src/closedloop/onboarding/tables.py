@@ -93,7 +93,8 @@ def _target(table: pa.Table, asked: Asked, where: str) -> pa.ChunkedArray:
     names = table.column_names
     if not asked.target:
         raise DataError(
-            f"{where}: which column is to be predicted? Say TARGET=…, one of {listed(names)}. Where these are no names, say COLUMNS=… too"
+            f"{where}: which column is to be predicted? Say TARGET=…, one of {listed(names)}. Where these are values "
+            "and no names, name the columns with COLUMNS=first,second,…"
         )
     if asked.target not in names:
         raise DataError(
