@@ -211,8 +211,8 @@ def test_a_table_with_one_column_of_text_is_a_task_of_texts(user: User, written:
 
 
 def test_of_several_columns_the_text_is_chosen_by_the_user(user: User, written: Written) -> None:
-    user.new(written("data.csv", csv(people())), "income", text="city")
-    assert user.params.task.kind == "texts" and source(user)["text"] == "city"
+    user.new(written("data.csv", csv(people())), "income", text="person")
+    assert user.params.task.kind == "texts" and source(user)["text"] == "person"
 
 
 HEAD = "a,b,income\n"

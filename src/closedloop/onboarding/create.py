@@ -15,7 +15,7 @@ from closedloop.config import Params, parse
 from closedloop.errors import ConfigError, DataError
 from closedloop.files import write_text
 from closedloop.onboarding.commented import Noted, to_yaml
-from closedloop.onboarding.limits import limits
+from closedloop.onboarding.limits import monitor_limits, validation_limits
 from closedloop.onboarding.placing import place
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile
 from closedloop.onboarding.recognisers import recognise
@@ -48,16 +48,23 @@ def create(asked: Asked, conf: Path = Path("conf")) -> str:
         with _called(raw / file.name, asked.path):
             proposal = recogniser.look(raw / file.name, asked)
             source = _source(asked.path, file, digest, proposal)
-            texts = _write(trial, asked, proposal, source, {})
-            params = _params(asked.task, trial)
-            examples = read_raw(raw, params)
-            if any((found := limits(examples, params)).values()):
-                texts = _write(trial, asked, proposal, source, found)
-                params = _params(asked.task, trial)
-            _require_valid(examples, params, asked.path)
+            texts = _settled(raw, trial, asked, proposal, source)
     for path, text in zip(files, texts, strict=True):
         write_text(path, text)
     return report(asked, proposal, files)
+
+
+def _settled(raw: Path, conf: Path, asked: Asked, proposal: Proposal, source: dict[str, Any]) -> list[str]:
+    """The text of both files, with the limits that the data need; raises DataError when data fail a check even so."""
+    _write(conf, asked, proposal, source, {})
+    params = _params(asked.task, conf)
+    examples = read_raw(raw, params)
+    found = {"validation": validation_limits(examples, params)}
+    _write(conf, asked, proposal, source, found)
+    params = _params(asked.task, conf) if found["validation"] else params
+    _require_valid(examples, params, asked.path)
+    found["monitor"] = monitor_limits(examples, params)
+    return _write(conf, asked, proposal, source, found)
 
 
 @contextmanager

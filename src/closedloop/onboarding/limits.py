@@ -20,21 +20,18 @@ ROOM = 1.2  # of a limit above what was found: new data of the same kind are to 
 FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
 
 
-def limits(examples: pa.Table, params: Params) -> dict[str, dict[str, Any]]:
-    """The keys of `validation` and `monitor` that have to allow more than they usually do, with what was found.
-
-    Raises DataError when a split comes out empty.
-    """
+def monitor_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
+    """The keys of `monitor` that have to allow less than usual; raises DataError when a split comes out empty."""
     _, splits = split_examples(examples, params)
     judged = min(int((splits == split).sum()) for split in ("test", "production"))
-    watched = {}
-    if judged < params.monitor.min_rows:
-        note = f"the smaller one of test and production split has {judged} examples: only large changes show"
-        watched["min_rows"] = Noted(max(FEWEST, judged), note)
-    return {"validation": _validation(examples, params), "monitor": watched}
+    if judged >= params.monitor.min_rows:
+        return {}
+    note = f"the smaller one of test and production split has {judged} examples: only large changes show"
+    return {"min_rows": Noted(max(FEWEST, judged), note)}
 
 
-def _validation(examples: pa.Table, params: Params) -> dict[str, Any]:
+def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
+    """The keys of `validation` that have to allow more than usual, with what was found."""
     limit = params.validation
     contents = get_task(params.task.kind).fingerprints(examples)
     parts = examples.column(PART).to_pylist()
