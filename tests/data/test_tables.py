@@ -78,7 +78,7 @@ def test_parquet_and_json_lines_keep_numbers(tmp_path: Path) -> None:
         pa.table({"a": [1, None, 3], "b": ["x", "?", None], "c": [True, False, None]}), tmp_path / "t.parquet"
     )
     lines = [{"a": 1, "b": "x", "c": True}, {"b": "?", "c": False}, {"a": 3.0, "b": None}]
-    file = written(tmp_path, "\n".join(map(json.dumps, lines)))
+    file = written(tmp_path, "\ufeff" + "\n".join(map(json.dumps, lines)))
     for table in (
         read_table(tmp_path / "t.parquet", Parquet(name="parquet", missing=["?"])),
         read_table(file, JsonLines(name="json_lines", missing=["?"])),

@@ -37,8 +37,9 @@ class User:
     def prepare(self) -> dict[str, Any]:
         """acquire and preprocess, as `make run` does first; what preprocess reports."""
         paths = Paths("mine", self.root)
-        acquire(self.params, paths)
-        return preprocess(self.params, paths)
+        params = self.params
+        acquire(params, paths)
+        return preprocess(params, paths)
 
 
 Written = Callable[[str, str | bytes], Path]

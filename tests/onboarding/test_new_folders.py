@@ -91,7 +91,7 @@ def test_official_parts_and_deeper_folders_are_found(user: User, tmp_path: Path)
 
 
 def test_a_folder_of_recordings_of_several_rates_becomes_a_task(user: User, tmp_path: Path) -> None:
-    told = user.new(folder(tmp_path / "tones", tones(rates=(8000, 8000, 11025))))
+    told = " ".join(user.new(folder(tmp_path / "tones", tones(rates=(8000, 8000, 11025)))).split())
     assert "8,000 Hz (80), 11,025 Hz (40)" in told and "brought to 8,000 Hz" in told
     assert (user.params.task.kind, source(user)["rate"]) == ("sounds", 8000)
     assert len(prepared(user)) == 120

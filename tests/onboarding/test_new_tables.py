@@ -137,10 +137,11 @@ def test_strange_values_among_numbers_and_missing_targets_are_counted(user: User
     frame.loc[[3, 9], "age"] = "n.d."
     frame.loc[[4], "spent"] = None
     frame.loc[[5, 6, 7], "income"] = None
-    frame.loc[[8, 9], "income"] = "medium"
+    frame.loc[[8, 9], "income"] = "LOW"
     told = " ".join(user.new(written("data.csv", csv(frame)), "income").split())
     assert "age: 2 of 240 values are no numbers, first row 4 'n.d.'" in told
-    assert "left out 5 examples of no class: (missing) 3, medium 2" in told
+    assert "left out 5 examples of no class: (missing) 3, LOW 2" in told
+    assert "classes: 'low' and 'LOW' are told apart" in told
     assert source(user)["layout"]["missing"] == ["", "n.d."]
     assert user.prepare()["unknown_label"] == 5
 
@@ -172,6 +173,21 @@ def test_a_group_is_known_by_its_name_and_a_clashing_name_is_changed(user: User,
         set(read_examples(Paths("mine", user.root).examples(split)).column("group").to_pylist()) for split in SPLITS
     ]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 40
+
+
+def test_copies_tie_groups_together(user: User, written: Written) -> None:
+    frame = people(customer_id=[f"c{row % 60}" for row in range(ROWS)])
+    columns = ["age", "city", "spent", "income"]
+    for row in range(0, 30, 2):  # customers 0 and 1, 2 and 3, … share a row
+        frame.loc[row + 1, columns] = frame.loc[row, columns].to_numpy()
+    user.new(written("data.csv", csv(frame)), "income")
+    user.prepare()
+    split_of: dict[str, set[str]] = {}
+    for split in SPLITS:
+        for group in read_examples(Paths("mine", user.root).examples(split)).column("group").to_pylist():
+            split_of.setdefault(group, set()).add(split)
+    assert all(len(found) == 1 for found in split_of.values())
+    assert all(split_of[f"c{row}"] == split_of[f"c{row + 1}"] for row in range(0, 30, 2))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Tables in delimited text, Parquet or JSON lines, read into columns of text and of numbers."""
 
+import codecs
 import csv
 from collections.abc import Iterable
 from pathlib import Path
@@ -184,7 +185,7 @@ def _read_json_lines(path: Path) -> pa.Table:
             if not line.strip():
                 continue
             try:
-                row = orjson.loads(line)
+                row = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
             except orjson.JSONDecodeError as error:
                 raise DataError(f"{path}: line {number} is not JSON: {str(error)[:100]}") from None
             if not isinstance(row, dict):

@@ -48,6 +48,18 @@ def find_classes(labels: Iterable[str | None], where: str) -> tuple[dict[str, in
     return {name: common[name] for name in _ordered(common)}, rare
 
 
+def look_alikes(names: Iterable[str]) -> list[str]:
+    """What to tell about classes that differ in capitals alone."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.casefold(), []).append(name)
+    return [
+        f"classes: {' and '.join(map(repr, alike))} are told apart; if they mean the same, mend the data"
+        for alike in found.values()
+        if len(alike) > 1
+    ]
+
+
 def _ordered(counts: dict[str, int]) -> list[str]:
     if len(counts) == 2:
         lower = {name.lower(): name for name in counts}

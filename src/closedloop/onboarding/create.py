@@ -3,12 +3,14 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from closedloop.composition import compose
 from closedloop.config import Params, parse
@@ -44,27 +46,63 @@ def create(asked: Asked, conf: Path = Path("conf")) -> str:
         raw.mkdir()
         shutil.copytree(conf, trial)
         file = recogniser.place(asked.path)
-        digest = place(asked.path, file, raw)
-        with _called(raw / file.name, asked.path):
-            proposal = recogniser.look(raw / file.name, asked)
-            source = _source(asked.path, file, digest, proposal)
-            texts = _settled(raw, trial, asked, proposal, source)
+        with tqdm(total=5, desc=f"look at {asked.path.name}", delay=1, unit="step") as bar:
+            digest = place(asked.path, file, raw)
+            bar.update()
+            with _called(raw / file.name, asked.path):
+                proposal = recogniser.look(raw / file.name, asked)
+                bar.update()
+                source = _source(asked.path, file, digest, proposal)
+                texts = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
     for path, text in zip(files, texts, strict=True):
         write_text(path, text)
     return report(asked, proposal, files)
 
 
-def _settled(raw: Path, conf: Path, asked: Asked, proposal: Proposal, source: dict[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class Draft:
+    """Both files, in a copy of the configuration until they are right."""
+
+    conf: Path
+    asked: Asked
+    proposal: Proposal
+    source: dict[str, Any]
+
+    def write(self, found: dict[str, dict[str, Any]]) -> list[str]:
+        """Write both with the settings found since, by section; return their texts."""
+        content = task_content(self.asked, self.proposal)
+        for section, settings in found.items():
+            content[section] = {**content.get(section, {}), **settings}
+        name = self.asked.task
+        head = f"{name}: written by `closedloop new` from {self.asked.path.name}, and yours to change; guesses: {CHECK}"
+        chosen = "\n".join(f"  - {line}" for line in defaults(self.asked, self.proposal))
+        sections = "\n".join(to_yaml({key: section}) for key, section in content.items() if section)
+        texts = [
+            f"# {head}\n{to_yaml(self.source)}",
+            f"# @package _global_\n# {head}\ndefaults:\n{chosen}\n\n{sections}",
+        ]
+        for folder, text in zip(FOLDERS, texts, strict=True):
+            (self.conf / folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return texts
+
+    def params(self) -> Params:
+        return parse(compose(self.asked.task, (), self.conf), f"the configuration of {self.asked.task}")
+
+
+def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> list[str]:
     """The text of both files, with the limits that the data need; raises DataError when data fail a check even so."""
-    _write(conf, asked, proposal, source, {})
-    params = _params(asked.task, conf)
+    draft.write({})
+    params = draft.params()
     examples = read_raw(raw, params)
     found = {"validation": validation_limits(examples, params)}
-    _write(conf, asked, proposal, source, found)
-    params = _params(asked.task, conf) if found["validation"] else params
-    _require_valid(examples, params, asked.path)
+    done()
+    draft.write(found)
+    params = draft.params() if found["validation"] else params
+    _require_valid(examples, params, draft.asked.path)
+    done()
     found["monitor"] = monitor_limits(examples, params)
-    return _write(conf, asked, proposal, source, found)
+    done()
+    return draft.write(found)
 
 
 @contextmanager
@@ -88,29 +126,6 @@ def _require_new(task: str, files: list[Path]) -> None:
         )
 
 
-def _write(
-    conf: Path, asked: Asked, proposal: Proposal, source: dict[str, Any], found: dict[str, dict[str, Any]]
-) -> list[str]:
-    content = task_content(asked, proposal)
-    for section, settings in found.items():
-        content[section] = {**content.get(section, {}), **settings}
-    head = (
-        f"written by `closedloop new` from {asked.path.name}, and yours to change; what was guessed is marked {CHECK}"
-    )
-    chosen = "\n".join(f"  - {line}" for line in defaults(asked, proposal))
-    texts = [
-        f"# {asked.task}: {head}\n{to_yaml(source)}",
-        f"# @package _global_\n# {asked.task}: {head}\ndefaults:\n{chosen}\n\n{_sections(content)}",
-    ]
-    for folder, text in zip(FOLDERS, texts, strict=True):
-        (conf / folder / f"{asked.task}.yaml").write_text(text, encoding="utf-8")
-    return texts
-
-
-def _sections(content: dict[str, Any]) -> str:
-    return "\n".join(to_yaml({key: section}) for key, section in content.items() if section)
-
-
 def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
     entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
@@ -125,10 +140,6 @@ def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[
         ),
         "format": proposal.format,
     }
-
-
-def _params(task: str, conf: Path) -> Params:
-    return parse(compose(task, (), conf), f"the configuration of {task}")
 
 
 def _require_valid(examples: pa.Table, params: Params, path: Path) -> None:

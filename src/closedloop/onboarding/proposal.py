@@ -46,6 +46,7 @@ class Proposal:
     """A task and its source, up to what depends on the numbers of examples."""
 
     kind: str
+    why: str  # of the kind, in words
     form: str  # of the data, in words
     content: str  # what is in them, in words
     format: dict[str, Any]  # source.format, with notes

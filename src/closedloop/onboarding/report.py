@@ -4,6 +4,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+from closedloop.onboarding.classes import look_alikes
 from closedloop.onboarding.proposal import Asked, Proposal, Row
 
 MOST_ROWS = 60
@@ -19,7 +20,7 @@ def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
     more = len(proposal.classes) - 12
     lines = [
         *_field("data", f"{asked.path}: {proposal.form}; {proposal.content}"),
-        *_field("kind", proposal.kind),
+        *_field("kind", f"{proposal.kind}: {proposal.why}"),
         *_field("classes", classes + (f" and {more} more" if more > 0 else "")),
     ]
     if proposal.left_out:
@@ -27,7 +28,7 @@ def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
         lines += _field("left out", f"{sum(proposal.left_out.values()):,} examples of no class: {names}")
     lines += ["", *_table(proposal.rows)] if proposal.rows else []
     lines += [""]
-    checks = [*proposal.checks, *_kept(asked.path)]
+    checks = [*look_alikes([*proposal.classes, *proposal.left_out]), *proposal.checks, *_kept(asked.path)]
     if checks:
         lines += ["  Please look at this:", *(line for check in checks for line in _item(check)), ""]
     written = " and ".join(map(str, files))

@@ -44,7 +44,8 @@ class Sounds:
         heard = ", ".join(f"{hz:,} Hz" + (f" ({count:,})" if len(rates) > 1 else "") for hz, count in rates.items())
         return Proposal(
             kind="sounds",
-            form=f"WAV files in folders, {heard}",
+            why="WAV files in a folder a class",
+            form=f"a folder a class, {heard}",
             content=f"{len(found):,} recordings of {seconds.min():.1f} to {seconds.max():.1f} s"
             + (", official test split in a folder" if folders.test else ""),
             format={

@@ -1,7 +1,9 @@
 """A table, or a table of texts: its layout, its columns, and what in them needs a person's eye."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from closedloop.data.columns import as_text, listed, near_miss
@@ -9,7 +11,7 @@ from closedloop.data.schema import Delimited, JsonLines, Layout, Parquet
 from closedloop.data.tables import read_table, try_numbers
 from closedloop.errors import DataError
 from closedloop.onboarding.classes import find_classes
-from closedloop.onboarding.columns import has_decimal_comma, judge, missing_markers
+from closedloop.onboarding.columns import Column, has_decimal_comma, judge, missing_markers
 from closedloop.onboarding.dialect import find_layout
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile, Row, file_name
 from closedloop.onboarding.roles import Labelled, settle
@@ -46,8 +48,9 @@ class Tables:
         text = next((one.name for one in columns if one.role == "text"), None)
         return Proposal(
             kind="texts" if text else "tables",
+            why=_why(columns, text),
             form=_form(layout, asked.path),
-            content=f"{table.num_rows:,} rows, {table.num_columns} columns",
+            content=f"{table.num_rows:,} rows, {table.num_columns} columns{_gaps(table, columns)}",
             format=text_format(raw.name, text, asked.target, layout, columns)
             if text
             else table_format(raw.name, asked.target, layout, columns),
@@ -58,6 +61,21 @@ class Tables:
             checks=(*guessed, *(f"{one.name}: {one.why}" for one in columns if one.check)),
             settings=text_settings(table.column(text)) if text else {},
         )
+
+
+def _why(columns: Sequence[Column], text: str | None) -> str:
+    if text:
+        return f"the column {text} is text to read"
+    counts = {role: sum(one.role == role for one in columns) for role in ("number", "category")}
+    words = {"number": "numbers", "category": "categories"}
+    return "columns of " + " and ".join(f"{words[role]} ({count})" for role, count in counts.items() if count)
+
+
+def _gaps(table: pa.Table, columns: Sequence[Column]) -> str:
+    """How many rows lack a value that is learnt from."""
+    kept = [table.column(one.name).is_null().to_numpy() for one in columns if one.role in ("number", "category")]
+    lacking = int(np.any(kept, axis=0).sum()) if kept else 0
+    return f"; {lacking:,} rows lack a value" if lacking else ""
 
 
 def _unpacked(path: Path) -> Path:

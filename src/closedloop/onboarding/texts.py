@@ -39,7 +39,8 @@ class Texts:
         note = "" if encoding in ("utf-8", "utf-16") else f"{CHECK}: not all bytes are UTF-8, so this was guessed"
         return Proposal(
             kind="texts",
-            form=f"files of text in folders, {encoding}",
+            why="files of text in a folder a class",
+            form=f"a folder a class, {encoding}",
             content=f"{len(contents):,} files" + (", official test split in a folder" if folders.test else ""),
             format={**archive_format("text_archive", raw.name, folders), "encoding": Noted(encoding, note)},
             classes=folders.classes,
