@@ -140,6 +140,18 @@ def test_a_canary_is_judged_on_its_share_of_the_traffic(
     assert alias_version(registry.params, "champion") == (new if verdict == PROMOTED else old)
 
 
+def test_a_canary_that_cannot_answer_everything_is_not_promoted(registry: Registry, engine: Engine) -> None:
+    weak, strong = duel(registry, "weak", "strong")
+    ask(engine, registry.params, rows(1), weak, role="fallback")  # of an earlier trial
+    ask(engine, registry.params, rows(50), strong, role="canary")
+    ask(engine, registry.params, rows(300), weak)
+    ask(engine, registry.params, rows(3), weak, role="fallback")
+    ask(engine, registry.params, rows(50, 50), strong, role="canary")
+    judgement = judge(registry.params, PATHS)
+    assert (judgement["verdict"], judgement["champion"]) == (REFUSED, weak)
+    assert "it could not answer 3 requests that the champion answered" in judgement["reason"]
+
+
 def test_only_answers_of_these_two_versions_with_labels_that_hold_count(registry: Registry, engine: Engine) -> None:
     weak, strong = duel(registry, "weak", "strong")
     other = registry.add("weak")

@@ -16,7 +16,7 @@ from closedloop.evaluation.predictions import Predictions
 from closedloop.files import write_json
 from closedloop.paths import Paths
 from closedloop.prediction_log.store import open_log
-from closedloop.prediction_log.trials import Answered, Trial, canaried, shadowed
+from closedloop.prediction_log.trials import Answered, Trial, canaried, fallbacks, shadowed
 from closedloop.registration import MET, PROMOTED, REFUSED
 from closedloop.registry.aliases import champion_version, is_rolled_back, move_champion, moves
 from closedloop.registry.store import CHALLENGER, connect, registry_lock, tracking_uri, translated
@@ -34,6 +34,7 @@ class Evidence:
 
     paired: bool  # in shadow; as a canary otherwise
     trial: Trial
+    failures: int = 0  # requests that the canary could not answer, and the champion could
 
     @property
     def digest(self) -> str:
@@ -84,7 +85,7 @@ def collect(engine: Engine, params: Params, challenger: int, champion: int) -> E
         return Evidence(True, shadow)
     canary = canaried(engine, name, challenger, champion)
     if min(len(answered.ids) for answered in canary) >= needed:
-        return Evidence(False, canary)
+        return Evidence(False, canary, fallbacks(engine, name, champion, min(canary.challenger.ids)))
     return (
         f"too little evidence against version {champion}: {len(shadow.champion.ids)} labelled answers in its shadow, "
         f"{len(canary.challenger.ids)} as a canary beside {len(canary.champion.ids)} of the champion; "
@@ -143,16 +144,19 @@ def _judged(client: Any, params: Params, found: Evidence, challenger: int, champ
         comparison = _compare(params, found, challenger, champion, look_confidence(params.gate.confidence, look))
     except DataError as error:
         return record | {"verdict": UNDECIDED, "reason": f"no proof: {error}", "comparison": None}
-    obstacle = _obstacle(tags.get("floors"), is_rolled_back(moves(client, name), challenger), challenger)
+    rolled_back = is_rolled_back(moves(client, name), challenger)
+    obstacle = _obstacle(tags.get("floors"), rolled_back, challenger, found.failures)
     verdict, reason = decide(comparison, champion, params.gate, obstacle)
     return record | {"verdict": verdict, "reason": reason, "comparison": asdict(comparison)}
 
 
-def _obstacle(floors: str | None, rolled_back: bool, version: int) -> str:
+def _obstacle(floors: str | None, rolled_back: bool, version: int, failures: int) -> str:
     """What forbids a promotion, whatever live traffic says; `floors` is the tag that registration has left."""
     if floors != MET:
         return f"below a floor of the gate ({floors})" if floors else "not known to meet the floors of the gate"
-    return f"it was rolled back by hand, `make promote VERSION={version}` takes it up again" if rolled_back else ""
+    if rolled_back:
+        return f"it was rolled back by hand, `make promote VERSION={version}` takes it up again"
+    return f"it could not answer {failures} requests that the champion answered in its place" if failures else ""
 
 
 def _compare(params: Params, found: Evidence, challenger: int, champion: int, confidence: float) -> Comparison:

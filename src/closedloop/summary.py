@@ -7,12 +7,14 @@ from closedloop.errors import DataError
 from closedloop.files import read_json
 from closedloop.monitoring.wording import rows_in_words
 from closedloop.paths import Paths
+from closedloop.registry.store import CHAMPION
+from closedloop.registry.watch import alias_version
 
 
 def summarise(params: Params, paths: Paths) -> str:
     """What the last run came to: data, score, model, drift, and where to look next.
 
-    Raises DataError when the pipeline has not been run to its end.
+    Raises DataError when the pipeline has not been run to its end, RegistryError when the registry does not answer.
     """
     reports: dict[str, Any] = {}
     for name in ("preprocess", "evaluation", "registration", "drift"):
@@ -45,9 +47,13 @@ def _score(report: dict[str, Any]) -> str:
 
 
 def _model(params: Params, report: dict[str, Any]) -> str:
-    champion = report["champion"]
-    alias = "champion" if champion == report["version"] else f"not champion, which stays version {champion}"
-    return f"{params.task.name} version {report['version']}: {alias} ({report['reasons'][0]})"
+    champion, name, version = alias_version(params, CHAMPION), params.task.name, report["version"]
+    if champion is None:  # a fresh clone has the receipt of somebody else's registry
+        return f"{name} has no champion in this registry; `make run` registers one"
+    if champion != report["champion"]:  # since then a person or a retraining has moved the alias
+        return f"{name} version {champion} is the champion by now; the last run came to version {version}"
+    alias = "champion" if champion == version else f"not champion, which stays version {champion}"
+    return f"{name} version {version}: {alias} ({report['reasons'][0]})"
 
 
 def _drift(report: dict[str, Any]) -> str:

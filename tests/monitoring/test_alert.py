@@ -1,5 +1,6 @@
 """Alerts, delivered to a real server on loopback."""
 
+import contextlib
 import json
 import re
 import threading
@@ -131,6 +132,24 @@ def test_nobody_there_is_tried_again_and_said(webhook: Webhook) -> None:
     fate = alert.send(body(), address, pauses=(0.0,), sleep=lambda _pause: None)
     assert fate == "not delivered: Connection refused, 2 times"
     assert webhook.received == []
+
+
+def test_an_answer_that_drips_in_is_waited_for_no_longer() -> None:
+    class Dripping(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with contextlib.suppress(OSError):
+                while True:  # a header without an end, each byte of it sooner than the timeout
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX: " if not ended.is_set() else b"\r\n\r\n")
+                    if ended.wait(0.05):
+                        return
+
+    ended = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/{CONFIDENTIAL}"
+        assert alert.send(body(), address, pauses=(), timeout=0.3) == "not delivered: no answer in time"
+        ended.set()
+        server.shutdown()
 
 
 def test_no_answer_in_time(webhook: Webhook) -> None:

@@ -177,3 +177,10 @@ def test_every_outcome_of_an_attempt_is_put_into_words(outcome: str) -> None:
     (sentence,) = re.findall(r"The last retraining began [\d :-]+: ([^.]+)\.", text)
     assert "None" not in sentence
     assert re.match(r"(it|version \d|nothing) ", sentence)
+
+
+@pytest.mark.parametrize("verdict", [{"error": "the log is lost"}, {"reasons": ["the log is lost", "and more"]}])
+def test_what_decided_an_attempt_stands_beside_what_it_was_begun_for(verdict: dict[str, Any]) -> None:
+    attempt = attempt_of(1, "failed", verdict=verdict, reasons=["by hand"])
+    text = Parsed(page("digits", "", [check_of(0)], [attempt], FIRST)).text
+    assert "it failed: the log is lostbegun because: by hand" in text

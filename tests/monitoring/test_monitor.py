@@ -78,7 +78,9 @@ def test_a_shifted_window_ends_with_drift_and_its_reasons(project: Paths, answer
     assert "shifted by noise 4" in monitor.headline(report)
     assert any("columns have moved: " in reason for reason in report["reasons"])
     assert monitor.figures(report)["drift/alarm"] == 1
-    assert report["verdict"] in project.report("drift.html").read_text()[:200_000]
+    page = project.report("drift.html").read_text()
+    assert "<title>digits: drift</title>" in page
+    assert report["verdict"] in page[:200_000]
 
 
 def test_hostile_names_and_values_stay_text_on_the_page(project: Paths, answered: Any) -> None:

@@ -68,7 +68,7 @@ def test_who_does_not_read_the_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch
 
 
 def test_who_reads_slowly_gets_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Protocol, "seconds", 0.1)
+    monkeypatch.setattr(Protocol, "seconds", 0.5)
 
     async def work(port: int, _state: ServerState) -> None:
         reader, writer = await asyncio.open_connection(HOST, port)
@@ -78,7 +78,7 @@ def test_who_reads_slowly_gets_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
         left = len(LARGE)
         while left:  # 400,000 bytes a time, twenty times in all
             left -= len(await reader.readexactly(min(left, 400_000)))
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.1)
         writer.close()
 
     on_server(LARGE, work)

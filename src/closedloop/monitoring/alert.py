@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,8 +21,7 @@ SCHEMA = "closedloop.alert/1"  # raised with a change that an existing receiver 
 TIMEOUT = 10.0  # seconds for one attempt
 PAUSES = (1.0, 4.0, 16.0)  # seconds between attempts
 NOT_NOW = frozenset({429, *range(500, 600)})  # statuses after which another attempt may succeed
-
-
+LATE = "no answer in time"
 DELIVERED = "delivered"  # how the fate of an alert begins that has arrived
 
 
@@ -72,7 +72,7 @@ def send(
     attempts = 0
     for pause in (*pauses, None):
         attempts += 1
-        status, found = _post(address, json.dumps(content).encode(), timeout)
+        status, found = _within(timeout, lambda: _post(address, json.dumps(content).encode(), timeout))
         if status is not None and 200 <= status < 300:
             return f"{DELIVERED}: {found}" + (f" at attempt {attempts}" if attempts > 1 else "")
         if pause is None or (status is not None and status not in NOT_NOW):
@@ -103,6 +103,15 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def _within(seconds: float, attempt: Callable[[], tuple[int | None, str]]) -> tuple[int | None, str]:
+    """What an attempt comes to in that time: a socket's own timeout begins anew with every byte that drips in."""
+    outcomes: list[tuple[int | None, str]] = []
+    thread = threading.Thread(target=lambda: outcomes.append(attempt()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return outcomes[0] if outcomes else (None, LATE)
+
+
 def _post(address: str, content: bytes, timeout: float) -> tuple[int | None, str]:
     """One attempt: the HTTP status, or None where none came, and what to say of it."""
     headers = {"Content-Type": "application/json", "User-Agent": "closedloop"}
@@ -126,7 +135,7 @@ def _post(address: str, content: bytes, timeout: float) -> tuple[int | None, str
 def _unreached(reason: Any) -> str:
     """In the operating system's words, which know no address."""
     if isinstance(reason, TimeoutError):
-        return "no answer in time"
+        return LATE
     if isinstance(reason, ssl.SSLError):
         return f"TLS failed ({reason.reason})"
     return str(getattr(reason, "strerror", None) or "no connection")

@@ -188,10 +188,12 @@ def _errors(errors: dict[str, Any] | None) -> str:
 
 
 def _attempt_row(attempt: Attempt) -> str:
-    why = html.escape("; ".join(attempt.reasons))
+    decided = html.escape(attempt.decided_by)
+    begun = html.escape("; ".join(attempt.reasons))
     return (
         f'<tr class="retraining"><td colspan="{len(HEADS)}"><div><b>{MARKS.get(attempt.outcome, "•")} retraining</b> '
-        f"{short(attempt.started)}: {html.escape(_outcome(attempt))}<br><small>{why}</small></div></td></tr>"
+        f"{short(attempt.started)}: {html.escape(_outcome(attempt))}{decided and f': {decided}'}<br>"
+        f"<small>begun because: {begun}</small></div></td></tr>"
     )
 
 

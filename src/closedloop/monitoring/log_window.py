@@ -25,7 +25,7 @@ from closedloop.monitoring.traffic import FACTS, observe
 from closedloop.paths import Paths
 from closedloop.prediction_log import describing, reading
 from closedloop.prediction_log.clock import to_micros
-from closedloop.prediction_log.schema import CHAMPION
+from closedloop.prediction_log.schema import CANARY
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks import get_task
 
@@ -103,7 +103,7 @@ def judged_version(answers: pa.Table) -> tuple[int, dict[str, int]]:
             "the log holds no answers between traffic.start and traffic.end: they have been pruned (log.keep_days), "
             "or CLOSEDLOOP_LOG_URI names another log"
         )
-    of_champion = [version for version, role in zip(versions, roles, strict=True) if role == CHAMPION]
+    of_champion = [version for version, role in zip(versions, roles, strict=True) if role != CANARY]
     judged = (of_champion or versions)[-1]
     return judged, {str(version): rows for version, rows in sorted(Counter(versions).items()) if version != judged}
 

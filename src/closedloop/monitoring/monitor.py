@@ -42,7 +42,9 @@ def check(params: Params, paths: Paths) -> dict[str, Any]:
         **judged,
     }
     figure.draw(report, paths.report("drift.png"))
-    write_text(paths.report("drift.html"), page(report, paths.report("drift.png").read_bytes(), found.html))
+    write_text(
+        paths.report("drift.html"), page(report, params.task.name, paths.report("drift.png").read_bytes(), found.html)
+    )
     columns = pd.DataFrame(report["columns"], columns=["name", "effect", "min_effect", "drifted"])
     columns.columns = pd.Index(["column", "effect", "threshold", "drifted"])
     write_text(paths.report("drift_columns.csv"), columns.to_csv(index=False, lineterminator="\n"))
@@ -113,7 +115,7 @@ def headline(report: dict[str, Any]) -> str:
     return f"{', '.join([what, *seen])}\n{why}" + (f" ({left_out})" if left_out else "")
 
 
-def page(report: dict[str, Any], picture: bytes, evidently: str) -> str:
+def page(report: dict[str, Any], task: str, picture: bytes, evidently: str) -> str:
     """Evidently's page with the verdict above it: its own marks know p-values, but neither effect sizes nor counts."""
     verdict, (first, _, second) = report["verdict"], html.escape(headline(report)).partition("\n")
     header = (
@@ -125,4 +127,5 @@ def page(report: dict[str, Any], picture: bytes, evidently: str) -> str:
         "a window over the number of columns) and at least as large as the configuration asks for. Below, Evidently "
         "shows the distributions; it marks a column as soon as its difference is significant.</p></header>"
     )
-    return evidently.replace("<body>", header, 1)
+    title = f"<head><title>{html.escape(task)}: {verdict.replace('_', ' ')}</title>"
+    return evidently.replace("<head>", title, 1).replace("<body>", header, 1)

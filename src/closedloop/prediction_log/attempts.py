@@ -40,6 +40,12 @@ class Attempt:
     outcome: str  # running, interrupted, promoted, refused, failed, unchanged
     verdict: Any
 
+    @property
+    def decided_by(self) -> str:
+        """The error, or the gate's first reason; empty while nothing is decided."""
+        verdict = self.verdict or {}
+        return str(verdict.get("error") or next(iter(verdict.get("reasons", [])), ""))
+
 
 def begin(engine: Engine, task: str, trigger: str, reasons: list[str], champion: int | None) -> str:
     """Record that an attempt begins; return its id.

@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, 
 
 METADATA = MetaData()
 
-CHAMPION, CANARY = "champion", "canary"  # roles: who answered; a shadow's answers have a table of their own
+# roles: who answered, a fallback being the champion where the canary could not; a shadow's answers have their own table
+CHAMPION, CANARY, FALLBACK = "champion", "canary", "fallback"
 
 QUARANTINED, KNOWN = "quarantined", "known"  # in the place of a label's partition: not believed; in the data already
 

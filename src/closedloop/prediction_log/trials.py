@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Engine, Select, or_, select
+from sqlalchemy import Engine, Select, func, or_, select
 
-from closedloop.prediction_log.schema import CANARY, CHAMPION, LABELS, PREDICTIONS, QUARANTINED, SHADOWS
+from closedloop.prediction_log.schema import CANARY, CHAMPION, FALLBACK, LABELS, PREDICTIONS, QUARANTINED, SHADOWS
 from closedloop.prediction_log.store import translated
 
 LATEST = 20_000  # labelled answers of the challenger: more would hardly narrow an interval
@@ -57,6 +57,16 @@ def canaried(engine: Engine, task: str, challenger: int, champion: int) -> Trial
     limit = len(theirs) * PER_CANARY
     ours = _rows(engine, _labelled(task, champion, CHAMPION, columns).where(meanwhile).limit(limit))
     return Trial(_answered(theirs, 2), _answered(ours, 2))
+
+
+def fallbacks(engine: Engine, task: str, champion: int, since: str) -> int:
+    """How often the champion has answered in the place of a canary that could not, from an id on.
+
+    Raises LogError.
+    """
+    of_them = (PREDICTIONS.c.task == task, PREDICTIONS.c.version == champion, PREDICTIONS.c.role == FALLBACK)
+    found = _rows(engine, select(func.count()).where(*of_them, PREDICTIONS.c.id >= since))
+    return int(found[0][0])
 
 
 def _labelled(task: str, version: int, role: str, columns: tuple[Any, ...]) -> Select[Any]:

@@ -37,17 +37,11 @@ def _attempts(past: list[Attempt], task: str) -> list[str]:
 
 
 def _attempt(attempt: Attempt) -> str:
-    used = (attempt.data or {}).get("used")
+    used, why = (attempt.data or {}).get("used"), attempt.decided_by or "; ".join(attempt.reasons)
     return (
         f"{minute(attempt.started):22}{attempt.trigger:12}{'' if used is None else f'{used:,}':>9}  "
-        f"{attempt.challenger or '':>6}  {attempt.outcome:13}{_champion(attempt):>8}  {_short(why(attempt))}"
+        f"{attempt.challenger or '':>6}  {attempt.outcome:13}{_champion(attempt):>8}  {_short(why)}"
     )
-
-
-def why(attempt: Attempt) -> str:
-    """What decided an attempt: the gate's first reason, the error, or what it was begun for while it goes on."""
-    verdict = attempt.verdict or {}
-    return str(verdict.get("error") or next(iter(verdict.get("reasons", [])), "; ".join(attempt.reasons)))
 
 
 def _champion(attempt: Attempt) -> str:

@@ -219,6 +219,8 @@ def _finish(work: _Work, attempt: str, cause: _Cause, built: Built, receipt: dic
     if champion != receipt["champion"]:
         text += f"; meanwhile version {champion} was made the champion by hand"
     commit = f"commit {work.paths.partitions}, dvc.lock and {work.paths.reports}"
+    if outcome == REFUSED:
+        commit += f"; `make promote VERSION={receipt['version']}` would overrule the gate"
     return AttemptResult(outcome, f"{text}; the champion is version {champion}\n{commit}")
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from closedloop.config import Params
 from closedloop.errors import LogError
 from closedloop.prediction_log.ids import new_id
-from closedloop.prediction_log.schema import CANARY, CHAMPION
+from closedloop.prediction_log.schema import CANARY, FALLBACK
 from closedloop.prediction_log.writer import WHEN_WRITTEN, Answer, LogWriter
 from closedloop.serving import events
 from closedloop.serving.auth import PREDICT, Keys
@@ -79,7 +79,7 @@ class Predictions:
                 raise
             if not isinstance(error, Refusal):
                 events.emit("warning", "canary_failed", version=loaded.version, error=events.describe(error))
-            loaded, role = champion, CHAMPION  # a trial costs nobody the answer; a wrong request the champion refuses
+            loaded, role = champion, FALLBACK  # a trial costs nobody the answer; a wrong request the champion refuses
             trace.version = loaded.version
             rows, described = await self._answer(loaded, records, len(body), many)
         answers = self._as_logged(ids, records, rows, described, loaded=loaded, role=role, began=began)
