@@ -10,10 +10,7 @@ from closedloop.data.partitions import Partition, read_partition
 
 
 def test_group_and_time_are_unknown_of_what_a_request_has_brought(tmp_path: Path) -> None:
-    official = pa.schema(
-        [("id", pa.string()), ("part", pa.string()), ("text", pa.string()), ("label", pa.string())]
-        + [(GROUP, pa.string()), (TIME, pa.float64())]
-    )
+    official = pa.schema({**dict.fromkeys(("id", "part", "text", "label", GROUP), pa.string()), TIME: pa.float64()})
     pq.write_table(
         pa.table({"id": ["a"], "part": ["x"], "text": ["hello"], "label": ["ham"]}), tmp_path / "new.parquet"
     )
