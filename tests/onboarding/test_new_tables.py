@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,13 @@ def test_however_it_is_written_it_is_the_same_table(user: User, written: Written
     assert found["label"].tolist() == expected["income"].tolist()
 
 
-def test_parquet_json_lines_and_gzip_are_taken(user: User, written: Written, tmp_path: Path) -> None:
+def test_parquet_json_lines_gzip_and_zip_are_taken(user: User, written: Written, tmp_path: Path) -> None:
     lines = "\n".join(json.dumps(row) for row in people().to_dict("records"))
     files = [written("a.jsonl", lines), written("b.csv.gz", gzip.compress(csv(people()))), tmp_path / "c.parquet"]
+    files.append(tmp_path / "d.zip")
+    with zipfile.ZipFile(files[3], "w") as packed:
+        packed.writestr("d/d.csv", csv(people()))
+        packed.writestr("d/about.md", "x")
     people(seen=pd.date_range("2020-01-01", periods=ROWS, tz="Europe/Berlin")).to_parquet(files[2])
     for path in files:
         user.new(path, "income")
@@ -244,6 +249,7 @@ BOTH = "".join(f"{row},{row % 3},{('x', 'y')[row % 2]}\n" for row in range(120))
         (HEAD + BOTH, "Incom", r"has no column 'Incom' \(did you mean 'income'\?\)"),
         (HEAD + "1,2,x\n" * 120, "income", "one class only, 'x' \\(120 times\\)"),
         (HEAD + BOTH, "a", "holds 120 different numbers: it is a quantity"),
+        ("a;income\n" + "".join(f"{row % 3};{row},5\n" for row in range(120)), "income", "it is a quantity"),
         ("a,b,income\n" + "".join(f"{r},1,n{r}\n" for r in range(99)), "income", "99 different values.*no classes"),
         (HEAD + BOTH + "1,2\n3\n", "income", r"2 of 122 rows do not have 3 columns, first row 121 with 2"),
         ("a,a,income\n" + BOTH, "income", "columns of the same name: 'a'"),

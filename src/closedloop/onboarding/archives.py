@@ -65,9 +65,12 @@ def find_folders(names: list[str], ending: str, where: str) -> Folders:
     loose = [name for name, path in zip(names, paths, strict=True) if len(path) <= place + 1]
     if loose:
         shown = ", ".join(loose[:NAMED]) + (f" and {len(loose) - NAMED} more" if len(loose) > NAMED else "")
+        step = "take out what is no example"
+        if len(loose) == len(names):
+            step = "where names tell the class, write a source.format.pattern as conf/source/fsdd.yaml has it"
         raise DataError(
             f"{where}: {len(loose)} of {len(names)} files lie in no folder of a class: {shown}. Each class needs a "
-            "folder of its own, named like it; take out what is no example"
+            f"folder of its own, named like it; {step}"
         )
     labels = [path[place] for path in paths]
     classes, rare = find_classes(labels, f"{where}: its folders")

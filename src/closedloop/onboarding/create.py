@@ -129,6 +129,7 @@ def _require_new(task: str, files: list[Path]) -> None:
 def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
     entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
+    entry |= {"member": file.member} if file.member else {}
     entry |= {"folder": True} if file.folder else {}
     return {
         "kind": "download",

@@ -22,7 +22,8 @@ class RawFile:
     """One file as acquire will place it under data/<task>/raw/."""
 
     name: str
-    unpack: str = "none"  # or gzip
+    unpack: str = "none"  # or gzip, or zip
+    member: str = ""  # of a zip
     folder: bool = False
 
 

@@ -1,11 +1,13 @@
 """A table, or a table of texts: its layout, its columns, and what in them needs a person's eye."""
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from closedloop.data.archives import files
 from closedloop.data.columns import as_text, listed, near_miss
 from closedloop.data.schema import Delimited, JsonLines, Layout, Parquet
 from closedloop.data.tables import read_table, try_numbers
@@ -17,19 +19,24 @@ from closedloop.onboarding.proposal import Asked, Proposal, RawFile, Row, file_n
 from closedloop.onboarding.roles import Labelled, settle
 from closedloop.onboarding.sections import table_format, text_format, text_settings
 
-DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", "")
+NAMED_TABLES = (".csv", ".tsv", ".tab")
+DELIMITED = (*NAMED_TABLES, ".txt", ".data", ".dat", "")
 PARQUET, JSON_LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json")
 MANY_NUMBERS = 20  # different numbers in a target from which they are a quantity, and no classes
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
 class Tables:
-    form = "a table, or texts in a table: .csv, .tsv, .txt, .parquet, .jsonl, and each of them as .gz"
+    form = "a table, or texts in a table: .csv, .tsv, .txt, .parquet, .jsonl, each also as .gz, or alone in a .zip"
 
     def recognises(self, path: Path) -> bool:
+        if path.is_file() and path.suffix.lower() == ".zip":
+            return _alone_in(path) is not None
         return path.is_file() and _unpacked(path).suffix.lower() in (*DELIMITED, *PARQUET, *JSON_LINES)
 
     def place(self, path: Path) -> RawFile:
+        if member := _alone_in(path):
+            return RawFile(file_name(member.rpartition("/")[2]), "zip", member)
         return RawFile(file_name(_unpacked(path).name), "none" if _unpacked(path) == path else "gzip")
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
@@ -78,6 +85,19 @@ def _gaps(table: pa.Table, columns: Sequence[Column]) -> str:
     return f"; {lacking:,} rows lack a value" if lacking else ""
 
 
+def _alone_in(path: Path) -> str | None:
+    """The table that a zip holds, where it is one and no other."""
+    if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        names = [name for ending in (*NAMED_TABLES, *PARQUET, *JSON_LINES) for name in _names(archive, ending)]
+    return names[0] if len(names) == 1 else None
+
+
+def _names(archive: zipfile.ZipFile, ending: str) -> list[str]:
+    return [entry.filename for entry in files(archive, ending)]
+
+
 def _unpacked(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
@@ -121,7 +141,7 @@ def _target(table: pa.Table, asked: Asked, where: str) -> pa.ChunkedArray:
         )
     present = table.column(asked.target).drop_null()
     distinct = len(present.unique())
-    if distinct > MANY_NUMBERS and not len(try_numbers(present)[1]):
+    if distinct > MANY_NUMBERS and any(not len(try_numbers(present, decimal)[1]) for decimal in ".,"):
         raise DataError(
             f"{where}: the target {asked.target!r} holds {distinct:,} different numbers: it is a quantity. Only "
             "classes can be learnt yet; make a column of classes from it, such as low and high, or name another TARGET"
@@ -130,7 +150,7 @@ def _target(table: pa.Table, asked: Asked, where: str) -> pa.ChunkedArray:
 
 
 def _form(layout: Layout, path: Path) -> str:
-    packed = ", packed with gzip" if path.suffix.lower() == ".gz" else ""
+    packed = {".gz": ", packed with gzip", ".zip": ", in a zip"}.get(path.suffix.lower(), "")
     match layout:
         case Delimited():
             name = DELIMITER_NAMES.get(layout.delimiter, repr(layout.delimiter))
