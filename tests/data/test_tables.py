@@ -45,6 +45,11 @@ def test_quotes_hold_delimiters_and_line_ends(tmp_path: Path) -> None:
     assert table.to_pydict() == {"a": ["1,5"], "b": ["two\nlines"]}
 
 
+def test_a_quoted_name_may_hold_a_line_end(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, 'a,"b\n(cm)"\n1,2\n3,4\n'), CSV)
+    assert table.to_pydict() == {"a": ["1", "3"], "b\n(cm)": ["2", "4"]}
+
+
 def test_without_quotes_a_quote_is_a_character(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, 'a\tb\n1\t"hello\n'), TSV.model_copy(update={"quote": ""}))
     assert table.to_pydict() == {"a": ["1"], "b": ['"hello']}

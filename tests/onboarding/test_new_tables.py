@@ -155,11 +155,13 @@ def test_copies_and_missing_values_beyond_the_usual_raise_the_limit_and_are_told
     user: User, written: Written
 ) -> None:
     frame = people(gap=[None if row % 5 else float(row) for row in range(ROWS)])
+    frame.loc[:5, ["age", "city", "spent", "gap"]] = None
     frame = pd.concat([frame, frame.iloc[:40].assign(person=[f"Q{row}" for row in range(40)])])
     user.new(written("data.csv", csv(frame)), "income")
     validation = user.params.validation
     assert validation.max_duplicate_share > 0.14 and validation.max_missing_share > 0.8
-    assert "14.3% of the examples repeat another one" in (user.conf / "task/mine.yaml").read_text()
+    assert validation.max_blank_share > 0.04
+    assert "% of the examples repeat another one" in (user.conf / "task/mine.yaml").read_text()
 
 
 def test_a_group_is_known_by_its_name_and_a_clashing_name_is_changed(user: User, written: Written) -> None:
@@ -193,6 +195,18 @@ def test_copies_tie_groups_together(user: User, written: Written) -> None:
             split_of.setdefault(group, set()).add(split)
     assert all(len(found) == 1 for found in split_of.values())
     assert all(split_of[f"c{row}"] == split_of[f"c{row + 1}"] for row in range(0, 30, 2))
+
+
+def test_a_group_that_goes_through_all_of_the_time_is_left_out_and_told(user: User, written: Written) -> None:
+    dates = pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    frame = people(
+        customer_id=[f"c{row % 12}" for row in range(ROWS)], date=dates, zip=[f"0{row % 9}1" for row in range(ROWS)]
+    )
+    told = " ".join(user.new(written("data.csv", csv(frame)), "income").split())
+    assert "customer_id: a group by its name, but it leaves a split with hardly a row" in told
+    assert source(user)["time"] == "date" and "group" not in source(user)
+    assert source(user)["categories"] == ["city", "zip"]
+    assert user.prepare()["dropped"] == 0
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def _number(text: str, decimal: str) -> float:
 
 
 def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
-    names = layout.columns or _header(path, layout)
+    names, header_lines = (layout.columns, 0) if layout.columns else _header(path, layout)
     _distinct(path, names)
     wrong: list[tuple[int, int]] = []
 
@@ -99,7 +99,7 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
                 use_threads=False,  # with threads nobody knows the number of a row
                 encoding=layout.encoding,
                 column_names=names,
-                skip_rows=0 if layout.columns else 1,
+                skip_rows=header_lines,
             ),
             pacsv.ParseOptions(
                 delimiter=layout.delimiter,
@@ -113,7 +113,7 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
         raise DataError(_unreadable(path, layout, error)) from None
     if wrong:
         row, columns = wrong[0]
-        row -= 0 if layout.columns else 1  # the header is no row
+        row -= header_lines  # the header is no row
         raise DataError(
             f"{path}: {len(wrong)} of {table.num_rows + len(wrong)} rows do not have {len(names)} columns, first row "
             f"{row} with {columns}; is {layout.delimiter!r} the delimiter (layout.delimiter), and is a value with "
@@ -122,17 +122,19 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
     return table
 
 
-def _header(path: Path, layout: Delimited) -> list[str]:
+def _header(path: Path, layout: Delimited) -> tuple[list[str], int]:
+    """The names, and how many lines they take: a quoted name may hold a line end."""
     try:
         with path.open(encoding="utf-8-sig" if layout.encoding == "utf-8" else layout.encoding, newline="") as file:
             quoting = {"quotechar": layout.quote} if layout.quote else {"quoting": csv.QUOTE_NONE}
-            names = next(csv.reader(file, delimiter=layout.delimiter, **quoting), [])
+            reader = csv.reader(file, delimiter=layout.delimiter, **quoting)
+            names = next(reader, [])
     except (UnicodeError, LookupError, csv.Error) as error:
         raise DataError(_unreadable(path, layout, error)) from None
     if not names:
         raise DataError(f"{path} is empty, or its first line is: there must be a header, or layout.columns")
     # pandas and R write row numbers under no name, and some exports end every line with a delimiter
-    return [name.strip() or f"column {place}" for place, name in enumerate(names, 1)]
+    return [name.strip() or f"column {place}" for place, name in enumerate(names, 1)], reader.line_num
 
 
 def _distinct(path: Path, names: Iterable[str]) -> None:

@@ -147,7 +147,9 @@ def _written_otherwise(present: pa.ChunkedArray) -> bool:
     looks = pc.match_substring_regex(
         present, r"^[^\w]{0,3}\d{1,3}\d*([., ']\d{3})*([.,]\d+)?\s?(%|\p{Sc}|[A-Za-z]{1,3})?$"
     )
-    return bool(pc.mean(looks.cast(pa.int8())).as_py() > 0.5) and len(present.unique()) > DIFFERENT_STRAYS
+    codes = pc.match_substring_regex(present, r"^\d+$")  # such as 00123
+    otherwise = pc.and_not(looks, codes).cast(pa.int8())
+    return bool(pc.mean(otherwise).as_py() > 0.5) and len(present.unique()) > DIFFERENT_STRAYS
 
 
 def _group(name: str, holds: str, distinct: int, rows: int) -> Column:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from closedloop.config import Params
 from closedloop.data.examples import ASIDE, LABEL, PART
@@ -44,7 +46,11 @@ def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     conflicting = float((np.bincount(pairs[:, 0])[code] > 1).mean())
     gaps = {name: examples.column(name).null_count / len(contents) for name in _content(examples)}
     hollow = max(gaps, key=lambda name: gaps[name])
+    blank = float(_blank(examples).mean())
     found: dict[str, Any] = {}
+    if blank > limit.max_blank_share:
+        note = f"{CHECK}: {blank:.1%} of the examples have no content at all; take them out of the data if you can"
+        found["max_blank_share"] = Noted(_with_room(blank), note)
     if copies > limit.max_duplicate_share:
         note = f"{CHECK}: {copies:.1%} of the examples repeat another one; copies share a split"
         found["max_duplicate_share"] = Noted(_with_room(copies), note)
@@ -59,6 +65,18 @@ def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
 
 def _content(examples: pa.Table) -> list[str]:
     return [name for name in examples.column_names if name not in ASIDE]
+
+
+def _blank(examples: pa.Table) -> NDArray[np.bool_]:
+    """Which examples have nothing but missing values and white space."""
+    empty = []
+    for name in _content(examples):
+        column = examples.column(name)
+        if pa.types.is_string(column.type):
+            column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
+        empty.append(column.is_null().to_numpy())
+    found: NDArray[np.bool_] = np.all(empty, axis=0)
+    return found
 
 
 def _with_room(share: float) -> float:

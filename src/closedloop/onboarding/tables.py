@@ -18,6 +18,7 @@ from closedloop.onboarding.dialect import find_layout
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile, Row, file_name
 from closedloop.onboarding.roles import Labelled, settle
 from closedloop.onboarding.sections import table_format, text_format, text_settings
+from closedloop.onboarding.splitting import splittable
 
 NAMED_TABLES = (".csv", ".tsv", ".tab")
 DELIMITED = (*NAMED_TABLES, ".txt", ".data", ".dat", "")
@@ -51,7 +52,8 @@ class Tables:
         judged = [
             judge(name, table.column(name), layout.decimal) for name in table.column_names if name != asked.target
         ]
-        columns = settle(judged, Labelled(table, labels, classes, layout.decimal), asked)
+        rows = Labelled(table, labels, classes, layout.decimal)
+        columns = splittable(settle(judged, rows, asked), rows)
         text = next((one.name for one in columns if one.role == "text"), None)
         return Proposal(
             kind="texts" if text else "tables",
