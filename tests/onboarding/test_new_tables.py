@@ -266,6 +266,12 @@ BOTH = "".join(f"{row},{row % 3},{('x', 'y')[row % 2]}\n" for row in range(120))
         ("a;income\n" + "".join(f"{row % 3};{row},5\n" for row in range(120)), "income", "it is a quantity"),
         ("a,b,income\n" + "".join(f"{r},1,n{r}\n" for r in range(99)), "income", "99 different values.*no classes"),
         (HEAD + BOTH + "1,2\n3\n", "income", r"2 of 122 rows do not have 3 columns, first row 121 with 2"),
+        ("sep=;\n" + (HEAD + BOTH).replace(",", ";"), "income", "Is its first line, 'sep=,column 2', the header"),
+        (
+            "a,b,income\n" + "".join(f"{r},{r if r % 5 else 'many'},{('x', 'y')[r % 2]}\n" for r in range(120)),
+            "income",
+            r"no column to learn from(?s:.*)b: mixed: 24 of 120 values are no numbers, first row 1 'many'",
+        ),
         ("a,a,income\n" + BOTH, "income", "columns of the same name: 'a'"),
         (HEAD + BOTH[: BOTH.index("30,")], "income", "examples: 30 in all; allowed: at least 100"),
         (HEAD + "1,2,x\n1,2,y\n" * 60, "income", "no column to learn from"),

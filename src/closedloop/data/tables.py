@@ -114,10 +114,11 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
     if wrong:
         row, columns = wrong[0]
         row -= header_lines  # the header is no row
+        hint = "" if table.num_rows else f" Is its first line, {','.join(names)[:SHOWN]!r}, the header?"
         raise DataError(
             f"{path}: {len(wrong)} of {table.num_rows + len(wrong)} rows do not have {len(names)} columns, first row "
             f"{row} with {columns}; is {layout.delimiter!r} the delimiter (layout.delimiter), and is a value with "
-            "it inside quoted (layout.quote)?"
+            f"it inside quoted (layout.quote)?{hint}"
         )
     return table
 
@@ -228,7 +229,9 @@ def _normal(column: pa.ChunkedArray, layout: Layout, where: str, *, as_it_is: bo
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return _iso(column)
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise DataError(f"{where} is {kind}: numbers, text, booleans, dates and timestamps can be read")
+        raise DataError(
+            f"{where} is {kind}: numbers, text, booleans, dates and timestamps can be read; leave it out of the file"
+        )
     if as_it_is:
         return column.cast(pa.string())
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))

@@ -15,6 +15,7 @@ from closedloop.data.times import TimeFormat, find_time_format, read_time
 Role = Literal["number", "category", "text", "id", "group", "time", "left out"]
 
 MARKERS = frozenset({"?", "na", "n/a", "n.a.", "nan", "#n/a", "null", "nil", "<na>"})  # of a missing value, anywhere
+MANY = 20  # different values from which numbers are a quantity, even if some texts stand among them
 STRAYS = 0.05  # share of texts in a column of numbers that are still taken for missing values
 DIFFERENT_STRAYS = 10  # and how many different ones
 HOLLOW = 0.98  # share of missing values above which there is nothing to learn from a column
@@ -66,7 +67,7 @@ def missing_markers(table: pa.Table, taken: set[str], decimal: str) -> tuple[lis
         markers |= dict.fromkeys(usual)
         rest = present.filter(pc.invert(pc.is_in(present, pa.array(usual, pa.string())))) if usual else present
         wrong = try_numbers(rest, decimal)[1] if len(rest) else np.array([], np.intp)
-        if not 0 < len(wrong) <= STRAYS * len(rest):
+        if not 0 < len(wrong) <= STRAYS * len(rest) or len(rest.unique()) <= MANY:
             continue
         strays = list(dict.fromkeys(rest.take(pa.array(wrong)).to_pylist()))
         if len(strays) <= DIFFERENT_STRAYS and not taken & set(strays):
@@ -104,6 +105,11 @@ def judge(name: str, column: pa.ChunkedArray, decimal: str = ".") -> Column:
         return Column(name, "left out", f"{len(values)} values{gaps}", f"more than {HOLLOW:.0%} is missing")
     if _is_number(present, decimal):
         return _number(name, present, rows, gaps, decimal)
+    wrong = try_numbers(column, decimal)[1]
+    if 0 < len(wrong) < len(present) / 2 and len(values) > MANY:
+        first = _short(column[int(wrong[0])].as_py())
+        why = f"mixed: {len(wrong)} of {len(present)} values are no numbers, first row {wrong[0] + 1} {first!r}"
+        return Column(name, "left out", f"{len(values):,} distinct{gaps}", why, check=True)
     time = find_time_format(values.to_pylist())
     return _time(name, values.to_pylist(), time, gaps) if time else _words(name, present, rows, gaps, decimal)
 

@@ -53,7 +53,8 @@ def create(asked: Asked, conf: Path = Path("conf")) -> str:
                 proposal = recogniser.look(raw / file.name, asked)
                 bar.update()
                 source = _source(asked.path, file, digest, proposal)
-                texts = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
+                with _left_out_told(proposal):
+                    texts = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
     for path, text in zip(files, texts, strict=True):
         write_text(path, text)
     return report(asked, proposal, files)
@@ -111,7 +112,18 @@ def _called(placed: Path, path: Path) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(str(error).replace(str(placed), str(path))) from None
+        message = str(error).replace(str(placed), str(path))
+        raise DataError(message if str(path) in message else f"{path}: {message}") from None
+
+
+@contextmanager
+def _left_out_told(proposal: Proposal) -> Iterator[None]:
+    """Errors about what is left of the data say what is not: that may be the cause."""
+    try:
+        yield
+    except DataError as error:
+        left = "".join(f"\n  - {row.name}: {row.why}" for row in proposal.rows if row.taken_as == "left out")
+        raise DataError(f"{error}" + (f"\nLeft out were:{left}" if left else "")) from None
 
 
 def _require_new(task: str, files: list[Path]) -> None:

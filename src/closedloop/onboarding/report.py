@@ -8,6 +8,7 @@ from closedloop.onboarding.classes import look_alikes
 from closedloop.onboarding.proposal import Asked, Proposal, Row
 
 MOST_ROWS = 60
+MANY_LEFT_OUT = 0.05  # share of the examples that a person should know of
 WIDTH = 110
 
 
@@ -28,7 +29,12 @@ def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
         lines += _field("left out", f"{sum(proposal.left_out.values()):,} examples of no class: {names}")
     lines += ["", *_table(proposal.rows)] if proposal.rows else []
     lines += [""]
-    checks = [*look_alikes([*proposal.classes, *proposal.left_out]), *proposal.checks, *_kept(asked.path)]
+    checks = [
+        *_lacking(proposal, total),
+        *look_alikes([*proposal.classes, *proposal.left_out]),
+        *proposal.checks,
+        *_kept(asked.path),
+    ]
     if checks:
         lines += ["  Please look at this:", *(line for check in checks for line in _item(check)), ""]
     written = " and ".join(map(str, files))
@@ -66,6 +72,12 @@ def _table(rows: tuple[Row, ...]) -> list[str]:
     if len(rows) > MOST_ROWS:
         lines.append(f"  and {len(rows) - MOST_ROWS} more, all of them in the file")
     return lines
+
+
+def _lacking(proposal: Proposal, total: int) -> list[str]:
+    lacking = sum(proposal.left_out.values())
+    share = lacking / (lacking + total)
+    return [f"{share:.0%} of the examples are of no class and are left out"] if share > MANY_LEFT_OUT else []
 
 
 def _kept(path: Path) -> list[str]:

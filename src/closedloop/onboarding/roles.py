@@ -15,6 +15,8 @@ from closedloop.onboarding.columns import Column
 from closedloop.onboarding.leaks import CERTAIN, accuracy_alone, is_suspect
 from closedloop.onboarding.proposal import Asked
 
+LISTED = 12  # columns in an error
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -47,11 +49,8 @@ def settle(judged: Sequence[Column], rows: Labelled, asked: Asked) -> list[Colum
         raise DataError(f"{asked.path} holds several columns of texts; say TEXT=… with one of {listed(texts)}")
     columns = _without_leaks([_without_text(one) if one.role == "text" else one for one in columns], rows)
     if not any(one.role in ("number", "category") for one in columns):
-        left = "; ".join(f"{one.name}: {one.why or one.role}" for one in columns[:10])
-        raise DataError(
-            f"{asked.path} holds no column to learn from besides the target ({left}). If one of them is text to read, "
-            "say TEXT=… with its name"
-        )
+        step = "if one of them is text to read, say TEXT=… with its name" if columns else "there is none at all"
+        raise DataError(f"{asked.path} holds no column to learn from besides the target; {step}{in_words(columns)}")
     return columns
 
 
@@ -108,6 +107,12 @@ def _without_leaks(columns: Sequence[Column], rows: Labelled) -> list[Column]:
         return replace(one, why=f"{told}: a leak, unless it is known before the target is", check=True)
 
     return [judged(one) for one in columns]
+
+
+def in_words(columns: Sequence[Column]) -> str:
+    """What the columns that are not learnt from were taken for, a line each."""
+    lines = [f"\n  - {one.name}: {one.why or one.role}" for one in columns if one.role not in ("number", "category")]
+    return "".join(lines[:LISTED]) + (f"\n  and {len(lines) - LISTED} more" if len(lines) > LISTED else "")
 
 
 def renamings(columns: Sequence[Column]) -> dict[str, str]:
