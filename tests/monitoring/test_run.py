@@ -8,11 +8,13 @@ import pytest
 
 from closedloop import composition
 from closedloop.config import load
-from closedloop.errors import ConfigError
+from closedloop.errors import ConfigError, DriftFound
 from closedloop.files import write_json
-from closedloop.monitoring import run
+from closedloop.monitoring import alert, run
 from closedloop.monitoring.schedule import BOUNDS
 from closedloop.prediction_log.clock import DAY, now, to_text
+from closedloop.prediction_log.store import open_log
+from closedloop.prediction_log.writer import LogWriter
 
 CONF = Path(__file__).parents[2] / "conf"
 PARAMS = Path("params.yaml")
@@ -50,6 +52,29 @@ def test_without_a_window_nothing_is_run_and_nothing_is_written(ran: list[Any]) 
     assert "holds no predictions of digits" in check("traffic=log")
     assert ran == []
     assert PARAMS.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("statuses", "found"), [((503,) * 20, True), ((503, *[200] * 300), False), ((401,) * 20, False)]
+)
+def test_a_server_that_fails_is_found_though_it_fills_no_window(
+    ran: list[Any], monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], found: bool
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(alert, "send", lambda body: sent.append(body) or "delivered")
+    engine = open_log(load(PARAMS))
+    writer = LogWriter(engine)
+    for status in statuses:
+        writer.count("digits", status)
+    writer.close()
+    engine.dispose()
+    if found:
+        with pytest.raises(DriftFound, match=r"the server fails: 20 of 20 requests \(100.0%\) failed \(20 with 503\)"):
+            check("traffic=log")
+    else:
+        assert "holds no predictions of digits" in check("traffic=log")
+    assert [(body["verdict"], body["version"], body["window"]["rows"]) for body in sent] == [("drift", 0, 0)] * found
+    assert ran == []
 
 
 def test_a_window_that_is_not_over_is_refused_and_nothing_is_written(ran: list[Any]) -> None:

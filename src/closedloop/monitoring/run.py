@@ -6,6 +6,7 @@ from typing import Any
 
 from closedloop import composition
 from closedloop.config import Params, parse
+from closedloop.errors import DriftFound
 from closedloop.files import read_json
 from closedloop.monitoring.schedule import has_bounds, next_window, require_settled, without_bounds
 from closedloop.paths import Paths
@@ -20,7 +21,8 @@ def check(path: Path, task: str | None, overrides: Sequence[str], conf: Path = P
     The next window of the log is written into params.yaml as overrides, and then the stages traffic and monitor run
     alone, even if nothing has changed: labels may have arrived, and a check of production must never retrain. Bounds
     among the overrides are taken as they are. Without a window params.yaml stays as it was.
-    Raises ConfigError for a wrong configuration, StageError when a stage fails, LogError when the log does.
+    Raises ConfigError for a wrong configuration, StageError when a stage fails, LogError when the log does, and
+    DriftFound where there is no window yet because the server fails.
     """
     with exclusive():
         task, recorded = (task, []) if task else composition.current(path)
@@ -43,10 +45,16 @@ def check(path: Path, task: str | None, overrides: Sequence[str], conf: Path = P
 
 
 def _next_window(params: Params) -> list[str] | str:
+    from closedloop.monitoring.outage import outage
+    from closedloop.monitoring.recording import raise_alert
     from closedloop.prediction_log.store import open_log
 
     engine = open_log(params)
     try:
-        return next_window(params, engine)
+        found = next_window(params, engine)
+        if isinstance(found, str) and (failing := outage(params, engine)):
+            raise_alert(params, Paths(params.task.name), failing, None)
+            raise DriftFound(f"the server fails: {'; '.join(failing['reasons'])}")
+        return found
     finally:
         engine.dispose()

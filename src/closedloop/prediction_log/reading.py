@@ -66,6 +66,11 @@ def labelled(engine: Engine, task: str, unused_only: bool = True) -> pa.Table:
     return pa.Table.from_batches(_stream(engine, statement, LABELLED), _schema(LABELLED))
 
 
+def count(engine: Engine, task: str, start: int, end: int) -> int:
+    """How many predictions there are in [start, end). Raises LogError."""
+    return _one(engine, select(func.count()).select_from(PREDICTIONS).where(*within(task, start, end))) or 0
+
+
 def last_version(engine: Engine, task: str, start: int, end: int) -> int | None:
     """The version that answered last in [start, end); None where nobody asked."""
     newest = select(PREDICTIONS.c.version).where(*within(task, start, end))
@@ -103,7 +108,7 @@ def next_bounds(engine: Engine, task: str, traffic: Traffic, now: int) -> tuple[
         if end == start:
             due = to_text(start + span + SETTLED)
             return f"traffic.hours asks for windows of {traffic.hours:g} hours: the next one is complete at {due}"
-    found = _one(engine, select(func.count()).select_from(PREDICTIONS).where(*within(task, start, end))) or 0
+    found = count(engine, task, start, end)
     if found < needed:
         return (
             f"{found} unchecked predictions of {task} between {to_text(start)} and {to_text(end)}, "
