@@ -92,7 +92,7 @@ def test_parquet_json_lines_gzip_and_zip_are_taken(user: User, written: Written,
     files.append(tmp_path / "d.zip")
     with zipfile.ZipFile(files[3], "w") as packed:
         packed.writestr("d/d.csv", csv(people()))
-        packed.writestr("d/about.md", "x")
+        packed.writestr("d/about.txt", "x")
     people(seen=pd.date_range("2020-01-01", periods=ROWS, tz="Europe/Berlin")).to_parquet(files[2])
     for path in files:
         user.new(path, "income")
@@ -123,6 +123,7 @@ def test_what_is_no_content_is_left_out_and_told(user: User, written: Written) -
                     nearly=np.where((frame["income"] == "high") & (frame.index > 5), "H1", "x"),
                     born=[f"19{50 + row % 50}-0{1 + row % 9}-11" for row in range(ROWS)],
                     remark=[f"called on a day in month {row} about the matter" for row in range(ROWS)],
+                    acid=np.arange(ROWS) % 23,
                     price=[f"{row % 90 + 1},{row % 900 + 100} EUR" for row in range(ROWS)],
                 )
             ),
@@ -133,6 +134,7 @@ def test_what_is_no_content_is_left_out_and_told(user: User, written: Written) -
     look = told.partition("Please look at this")[2]
     assert "code: it alone tells the target in 100.0% of the rows: a leak" in " ".join(look.split())
     assert "nearly: it alone tells the target in 99." in look
+    assert "acid" in source(user)["numbers"]
     assert "constant" in told and "all values are missing" in told and "numbers in another notation" in told
     assert "TEXT=remark makes a task of it" in " ".join(look.split())
 

@@ -15,7 +15,6 @@ from closedloop.onboarding.proposal import Asked, RawFile, file_name
 TRAIN = frozenset({"train", "training", "valid", "validation", "val", "dev"})
 TEST = frozenset({"test", "testing"})
 NAMED = 5
-UNNAMED = (".ds_store", "thumbs.db")
 
 
 def holds(path: Path, ending: str) -> bool:

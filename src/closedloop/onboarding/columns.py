@@ -25,11 +25,11 @@ DIFFERENT_TEXTS = 0.2  # share of the values of such a column that must differ
 
 EXAMPLE = {".": "1234.5", ",": "1234,5"}  # by the decimal mark
 
-NAME_OF_ID = re.compile(r"(^|[\W_])(id|ids|key|uid|uuid|guid|index|no|nr|number|code|row)$", re.I)
+NAME_OF_ID = re.compile(r"(^|[\W_])(id|ids|key|uid|uuid|guid|index|no|nr|number|code|row)$|(?-i:[a-z]I[dD]$)", re.I)
 NAMELESS = re.compile(r"^unnamed(: \d+)?$|^column 1$", re.I)
 NAME_OF_GROUP = re.compile(
     r"^(patient|person|user|customer|client|subject|speaker|household|session|device|account|student|author)s?([\W_]?id)?$"
-    r"|[a-z\W_]_?id$",
+    r"|(^|[\W_])ids?$|(?-i:[a-z]I[dD]$)",  # and not paid, acid, valid
     re.I,
 )
 NAME_OF_TIME = re.compile(r"date|time|timestamp|created|updated|when|(^|[\W_])(day|at|on|ts)$|month|week|year", re.I)

@@ -17,8 +17,6 @@ from closedloop.preparation.preprocessing import split_examples
 from closedloop.tasks import get_task
 
 ROOM = 1.2  # of a limit above what was found: new data of the same kind are to pass
-
-
 FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
 
 

@@ -8,7 +8,7 @@ from closedloop.onboarding.sounds import Sounds
 from closedloop.onboarding.tables import Tables
 from closedloop.onboarding.texts import Texts
 
-RECOGNISERS: list[Recogniser] = [Sounds(), Texts(), Tables()]  # the first one that knows the data is asked
+RECOGNISERS: list[Recogniser] = [Sounds(), Tables(), Texts()]  # the first one that knows the data is asked
 
 
 def recognise(path: Path) -> Recogniser:

@@ -23,6 +23,7 @@ from closedloop.onboarding.splitting import splittable
 NAMED_TABLES = (".csv", ".tsv", ".tab")
 DELIMITED = (*NAMED_TABLES, ".txt", ".data", ".dat", "")
 PARQUET, JSON_LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json")
+FEW_FILES = 10  # in a zip: a table, and what is said about it
 MANY_NUMBERS = 20  # different numbers in a target from which they are a quantity, and no classes
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
@@ -88,10 +89,12 @@ def _gaps(table: pa.Table, columns: Sequence[Column]) -> str:
 
 
 def _alone_in(path: Path) -> str | None:
-    """The table that a zip holds, where it is one and no other."""
+    """The table that a zip holds, where it is one and no other, with little beside it."""
     if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
+        if len(archive.infolist()) > FEW_FILES:
+            return None
         names = [name for ending in (*NAMED_TABLES, *PARQUET, *JSON_LINES) for name in _names(archive, ending)]
     return names[0] if len(names) == 1 else None
 
