@@ -35,18 +35,15 @@ class Task(Section):
 
 class RemoteFile(Section):
     name: FileName  # under data/<task>/raw/
-    url: Annotated[str, Field(min_length=1)]
+    url: Annotated[str, Field(min_length=1)]  # of a folder on this machine: its files become one zip
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the unpacked content
     unpack: Literal["none", "gzip", "zip"] = "none"
     member: str = ""  # of a zip: which of its files; a mirror may hold that one by itself
-    folder: bool = False  # the url is a folder: the files in it become one zip, the same on every machine
 
     @model_validator(mode="after")
     def _named_member(self) -> Self:
         if (self.unpack == "zip") != bool(self.member):
             raise ValueError("member names the file inside an archive exactly when unpack is 'zip'")
-        if self.folder and self.unpack != "none":
-            raise ValueError("a folder cannot be unpacked: leave unpack out")
         return self
 
 

@@ -28,7 +28,7 @@ def holds(path: Path, ending: str) -> bool:
 
 
 def place(path: Path) -> RawFile:
-    return RawFile(file_name(f"{path.name}.zip"), folder=True) if path.is_dir() else RawFile(file_name(path.name))
+    return RawFile(file_name(f"{path.name}.zip" if path.is_dir() else path.name))
 
 
 def refuse_columns(asked: Asked) -> None:

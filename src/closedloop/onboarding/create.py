@@ -142,7 +142,6 @@ def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[
     entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
     entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
     entry |= {"member": file.member} if file.member else {}
-    entry |= {"folder": True} if file.folder else {}
     return {
         "kind": "download",
         "licence": Noted("unknown", f"{CHECK}: under which you may use the data; it goes into the model's card"),

@@ -19,9 +19,10 @@ def place(path: Path, file: RawFile, raw: Path) -> str:
     A file that needs no unpacking is linked to and not copied. Raises DataError for a damaged gzip or zip file.
     """
     placed = raw / file.name
-    if file.folder:
-        return pack(str(path), placed)
-    if file.unpack == "none":
+    if path.is_dir():
+        with placed.open("wb") as target:
+            pack(path, target)
+    elif file.unpack == "none":
         placed.symlink_to(path)
     else:
         try:

@@ -24,7 +24,6 @@ class RawFile:
     name: str
     unpack: str = "none"  # or gzip, or zip
     member: str = ""  # of a zip
-    folder: bool = False
 
 
 def file_name(name: str) -> str:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -41,7 +42,7 @@ class Body(io.RawIOBase):
             chunk: bytes = self._file.read(len(buffer))
         except Exception as error:
             length = "" if self.size is None else f" ({self.size} bytes expected)"
-            raise translate(error, self._url, f" to its end{length}") from error
+            raise _translate(error, self._url, f" to its end{length}") from error
         self.received += len(chunk)
         if not chunk and self.size is not None and self.received < self.size:
             raise Transient(f"{public(self._url)} was cut short: expected {self.size} bytes, got {self.received}")
@@ -69,7 +70,7 @@ def open_url(url: str, timeout_seconds: float) -> Iterator[Body]:
             size = filesystem.size(path)
             file = filesystem.open(path, "rb")
     except Exception as error:  # each filesystem has exceptions of its own
-        raise translate(error, url) from error
+        raise _translate(error, url) from error
     with file:
         yield Body(file, url, size)
 
@@ -81,6 +82,12 @@ def is_http(url: str) -> bool:
 def is_local(url: str) -> bool:
     """Whether a url is a path on this machine, so that reading it is no download."""
     return get_protocol(url) in ("file", "local")
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder on this machine that a url names; None when it is something else."""
+    path = Path(fsspec.core.url_to_fs(url)[1]) if is_local(url) else None
+    return path if path is not None and path.is_dir() else None
 
 
 def public(url: str) -> str:
@@ -103,8 +110,7 @@ def _http_options(timeout_seconds: float) -> dict[str, Any]:
     }
 
 
-def translate(error: Exception, url: str, position: str = "") -> SourceError:
-    """What a failure means: NotThere, Transient when another try may mend it, or SourceError."""
+def _translate(error: Exception, url: str, position: str = "") -> SourceError:
     where = public(url)
     status = 404 if is_http(url) and isinstance(error, FileNotFoundError) else getattr(error, "status", None)
     if isinstance(status, int):
