@@ -14,7 +14,7 @@ FINDING = $(if $(SCHEDULED), || [ $$? -eq 3 ])
 EXTRAS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run params tune monitor summary plots models compare promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
+.PHONY: help setup new run params tune monitor summary plots models compare promote rollback ui serve feedback challenge unchallenge judge retrain history drill \
 	export prune restore publish report test test-slow test-gpu lint format bench bench-transfer bench-drift bench-serving bench-drill soak \
 	clean distclean lock
 
@@ -30,6 +30,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 setup: $(STAMP)  ## make the virtual environment (the other targets do it when needed)
+
+new: $(STAMP)  ## a task from your own file or folder   TASK= FROM= [TARGET= TEXT= COLUMNS=]
+	@$(if $(and $(TASK),$(FROM)),,$(error TASK or FROM is missing: make new TASK=mine FROM=data.csv TARGET=income))$(BIN)/closedloop new '$(TASK)' '$(FROM)' --target='$(TARGET)' --text='$(TEXT)' --columns='$(COLUMNS)'
 
 run: $(STAMP)  ## the whole pipeline, then what came of it   [TASK= ARGS=]
 	@$(BIN)/closedloop run $(TASK_OPTION) $(ARGS)

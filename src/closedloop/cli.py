@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from closedloop.commands import delivery, pipeline, production, registry
+from closedloop.commands import delivery, onboarding, pipeline, production, registry
 from closedloop.stage import guarded
 
-COMMANDS = [*pipeline.COMMANDS, *registry.COMMANDS, *production.COMMANDS, *delivery.COMMANDS]
+COMMANDS = [*onboarding.COMMANDS, *pipeline.COMMANDS, *registry.COMMANDS, *production.COMMANDS, *delivery.COMMANDS]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """No content in two splits, whatever the data look like."""
 
 import hashlib
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -206,3 +207,70 @@ def test_contents_and_groups_without_a_tie_stay_apart() -> None:
     assert units[0] == units[1] == units[4]
     assert len(set(units.tolist())) == 3
     assert units[3] == 4
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    rows=st.integers(30, 400),
+    moments=st.integers(5, 400),
+    distinct=st.integers(20, 1000),
+    official=st.booleans(),
+    grouped=st.booleans(),
+)
+def test_in_the_order_of_time_nothing_learnt_is_later_and_nothing_stands_in_two_splits(
+    *, seed: int, rows: int, moments: int, distinct: int, official: bool, grouped: bool
+) -> None:
+    content, labels, parts = draw(seed, rows, distinct, official)
+    rng = np.random.default_rng(seed)
+    times = rng.integers(0, moments, rows).astype(float)
+    groups = [f"g{value}" for value in rng.integers(0, rows, rows)]
+    together = joined(content, groups) if grouped else content
+    try:
+        splits = assign_splits(content, labels, parts, CONFIG, together=together, times=times)
+    except DataError:
+        return  # too few moments, or chains that leave a split empty
+    assert (splits[parts == "test"] == "test").all()
+    ordered = [name for name in ("train", "validation", "test", "production") if name != "test" or not official]
+    spans = [times[(splits == name) & (parts != "test")] for name in ordered]
+    assert all(before.max() < after.min() for before, after in pairwise(spans))
+    for name in SPLITS:
+        others = (splits != name) & (splits != DROPPED)
+        assert not np.isin(together[splits == name], together[others]).any()
+    order = rng.permutation(rows)
+    again = assign_splits(
+        content[order], labels[order], parts[order], CONFIG, together=together[order], times=times[order]
+    )
+    np.testing.assert_array_equal(again, splits[order])
+
+
+def test_times_are_cut_near_the_configured_shares_and_feedback_comes_after_them() -> None:
+    content, times = np.arange(1100, dtype=np.uint64), np.arange(1100.0)
+    times[1000:] = np.nan
+    parts = np.array(["all"] * 1000 + ["feedback-00000001"] * 100)
+    splits = assign_splits(content, np.full(1100, "a"), parts, CONFIG, ["feedback-00000001"], times=times)
+    assert {name: int((splits[:1000] == name).sum()) for name in SPLITS} == {
+        "train": 550, "validation": 100, "test": 200, "production": 150,
+    }  # fmt: skip
+    assert set(splits[1000:]) == {"train", "validation", "test"}
+
+
+def test_what_comes_again_later_proves_nothing_and_is_dropped() -> None:
+    content = np.array([*range(100), *range(10)], dtype=np.uint64)
+    times = np.array([*range(100), *range(100, 110)], float)
+    splits = assign_splits(content, np.full(110, "a"), np.full(110, "all"), CONFIG, times=times)
+    assert set(splits[100:]) == {DROPPED} and set(splits[:10]) == {"train"}
+
+
+def test_too_few_moments_are_named() -> None:
+    with pytest.raises(DataError, match=r"3 distinct times, too few .* out of source\.format\.time"):
+        assign_splits(
+            np.arange(90, dtype=np.uint64), np.full(90, "a"), np.full(90, "all"), CONFIG, times=np.arange(90.0) % 3
+        )
+
+
+def test_of_the_copies_in_a_group_one_is_kept_and_the_rest_of_the_group_as_well() -> None:
+    content = np.array([0, 0, 1, *range(10, 110)], dtype=np.uint64)
+    together = joined(content, ["g", "g", "g", *(None for _ in range(100))])
+    config = CONFIG.model_copy(update={"copies": "drop"})
+    splits = assign_splits(content, np.full(103, "a"), np.full(103, "all"), config, together=together)
+    assert splits[1] == DROPPED and splits[0] == splits[2] != DROPPED

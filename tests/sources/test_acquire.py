@@ -190,7 +190,7 @@ def test_local_files_are_read_by_path_and_by_url(project: Any, tmp_path: Path) -
         (local.paths.raw / "images.idx").unlink(missing_ok=True)
         assert acquire(local.params, local.paths)[0]["retrieved_from"] == url
     assert "does not exist" in refused(with_first(project, url=str(tmp_path / "b.gz"), sha256="0" * 64))
-    assert "is a folder (expected a file)" in refused(with_first(project, url=str(tmp_path), sha256="0" * 64))
+    assert "is a folder, which cannot be unpacked" in refused(with_first(project, url=str(tmp_path), sha256="0" * 64))
 
 
 def test_other_filesystems_of_fsspec_serve_as_well(project: Any) -> None:

@@ -10,8 +10,8 @@ from sounding import RATE, archive, speech, tone, wav
 
 from closedloop.composition import compose
 from closedloop.config import Params, parse
+from closedloop.data import archives
 from closedloop.errors import ConfigError, DataError
-from closedloop.tasks.sounds import archive as archives
 from closedloop.tasks.sounds.request import sounds
 from closedloop.tasks.sounds.task import TASK
 from closedloop.tasks.sounds.wav import write_wav

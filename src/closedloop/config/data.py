@@ -35,7 +35,7 @@ class Task(Section):
 
 class RemoteFile(Section):
     name: FileName  # under data/<task>/raw/
-    url: Annotated[str, Field(min_length=1)]
+    url: Annotated[str, Field(min_length=1)]  # of a folder on this machine: its files become one zip
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the unpacked content
     unpack: Literal["none", "gzip", "zip"] = "none"
     member: str = ""  # of a zip: which of its files; a mirror may hold that one by itself

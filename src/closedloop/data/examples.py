@@ -9,7 +9,12 @@ from closedloop.errors import DataError
 from closedloop.files import atomic
 
 ID, PART, LABEL = "id", "part", "label"  # the columns that every kind of task has
-GROUP = "group"  # and one that it may have: rows of one group, as of one person, never stand in two splits
+# and those that it may have
+GROUP = "group"  # rows of one group, as of one person, never stand in two splits
+TIME = "time of the example"  # float64; the splits follow its order
+ASIDE = (ID, PART, LABEL, GROUP, TIME)  # none of them is the example's content
+UNASKED = (GROUP, TIME)  # which a request does not tell
+UNLABELLED = "(missing)"  # in place of a label: outside task.classes, so that validation counts such examples
 
 
 def write_examples(path: Path, table: pa.Table) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from closedloop.data.examples import GROUP, ID, LABEL, PART
+from closedloop.data.examples import ID, LABEL, PART, UNASKED
 from closedloop.errors import DataError
 from closedloop.files import atomic, read_json, sha256, write_json
 from closedloop.paths import Paths
@@ -116,15 +116,21 @@ def read_partition(file: Path, partition: Partition, schema: "pa.Schema", *, tak
         table = pq.read_table(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file} cannot be read ({error}); run the acquire stage") from None
-    _require_columns(file, table, schema, (ID, PART, LABEL) if takes_missing else schema.names)
+    _require_columns(
+        file,
+        table,
+        schema,
+        (ID, PART, LABEL) if takes_missing else [name for name in schema.names if name not in UNASKED],
+    )
     if table.num_rows != partition.examples:
         raise DataError(f"{file} holds {table.num_rows} examples, {partition.examples} are listed; acquire it again")
     columns: dict[str, Any] = {
         ID: pa.array([f"{partition.name}-{row:06d}" for row in range(table.num_rows)], pa.string()),
         PART: pa.array([partition.name] * table.num_rows, pa.string()),
     }
-    if GROUP in schema.names and GROUP not in table.column_names:  # a request does not tell it
-        columns[GROUP] = pa.nulls(table.num_rows, pa.string())
+    for name in UNASKED:
+        if name in schema.names and name not in table.column_names:
+            columns[name] = pa.nulls(table.num_rows, schema.field(name).type)
     for field in schema:
         if field.name not in columns:
             columns[field.name] = _cast(file, table, field)
@@ -132,7 +138,7 @@ def read_partition(file: Path, partition: Partition, schema: "pa.Schema", *, tak
 
 
 def _require_columns(file: Path, table: "pa.Table", schema: "pa.Schema", required: Iterable[str]) -> None:
-    missing = sorted(set(schema.names) - set(table.column_names) - {GROUP})
+    missing = sorted(set(schema.names) - set(table.column_names) - set(UNASKED))
     unknown = sorted(set(table.column_names) - set(schema.names))
     if missing or unknown:
         wrong = [f"lacks {', '.join(missing)}"] if missing else []

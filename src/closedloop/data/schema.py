@@ -9,6 +9,7 @@ from closedloop.section import Section
 
 class _Layout(Section):
     missing: list[str] = [""]  # texts that stand for a missing value, spaces around them left out
+    decimal: Literal[".", ","] = "."  # of numbers written as text
 
 
 class Delimited(_Layout):

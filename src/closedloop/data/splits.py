@@ -1,7 +1,7 @@
 """Which example goes where: stratified, seeded, and never the same content in two splits."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,14 @@ Strings = NDArray[np.str_]
 
 
 def assign_splits(
-    fingerprints: Hashes, labels: Strings, parts: Strings, config: Preprocess, feedback: Sequence[str] = ()
+    fingerprints: Hashes,
+    labels: Strings,
+    parts: Strings,
+    config: Preprocess,
+    feedback: Sequence[str] = (),
+    *,
+    together: Hashes | None = None,
+    times: NDArray[np.float64] | None = None,
 ) -> Strings:
     """Name the split of each example: train, validation, test, production or dropped.
 
@@ -32,13 +39,22 @@ def assign_splits(
     train by its content alone, but for what stands in an earlier part; the splits of all earlier parts are as they were
     without it.
 
+    `together` says in place of the contents what must not stand in two splits, as `joined` does for groups.
+
+    With `times` nothing is drawn: training comes first, then validation, then test, and production is the latest; see
+    `_cut_by_time`. Feedback needs none: it is later than all of them.
+
     With `config.copies` "drop" only the first example of each content has a split, but in an official test part.
 
     Raises DataError when a split of the official parts comes out empty.
     """
     splits = np.full(len(parts), DROPPED, dtype="<U10")
-    base = ~np.isin(parts, feedback)
-    splits[base] = _cut_base(fingerprints[base], labels[base], parts[base], config)
+    base, contents = ~np.isin(parts, feedback), fingerprints
+    fingerprints = contents if together is None else together
+    if times is None:
+        splits[base] = _cut_base(fingerprints[base], labels[base], parts[base], config)
+    else:
+        splits[base] = _cut_by_time(fingerprints[base], times[base], parts[base], config)
     known = base
     for name in feedback:
         part = parts == name
@@ -46,7 +62,9 @@ def assign_splits(
         splits[fresh] = _cut_feedback(fingerprints[fresh], config)
         known = known | part
     if config.copies == "drop":
-        splits[_further_copies(fingerprints) & (parts != "test")] = DROPPED
+        kept = np.flatnonzero(splits != DROPPED)
+        further = kept[_further_copies(contents[kept])]
+        splits[further[parts[further] != "test"]] = DROPPED
     return splits
 
 
@@ -91,14 +109,58 @@ def _cut_base(fingerprints: Hashes, labels: Strings, parts: Strings, config: Pre
             content_split[members[start:stop]] = split
     splits[free] = content_split[np.searchsorted(content, fingerprints[free])]
 
+    _require_all(splits, f"{len(content)} distinct examples are too few", shares)
+    return splits
+
+
+def _cut_by_time(fingerprints: Hashes, times: NDArray[np.float64], parts: Strings, config: Preprocess) -> Strings:
+    """The rows in the order of their times: the shares decide where they are cut, and examples of one time are not.
+
+    What must stay together and goes on after a cut (`fingerprints`) stays where it begins; its later rows are dropped:
+    what has been learnt proves nothing when it comes again. An official test part is kept whole.
+    """
+    splits = np.full(len(parts), DROPPED, dtype="<U10")
+    official = parts == "test"
+    splits[official] = "test"
+    free = ~official & ~np.isin(fingerprints, fingerprints[official])
+    tested = {} if official.any() else {"test": config.test_share}
+    shares = {"validation": config.validation_share, **tested, "production": config.production_share}
+    moments, counts = np.unique(times[free], return_counts=True)
+    if len(moments) <= len(shares):
+        raise DataError(
+            f"the examples have {len(moments)} distinct times, too few to cut them into train, {', '.join(shares)}; "
+            "take the column out of source.format.time"
+        )
+    places = np.searchsorted(_cuts(moments, counts, list(shares.values())), times[free], side="right")
+    chains, chain = np.unique(fingerprints[free], return_inverse=True)
+    begins = np.full(len(chains), len(shares))
+    np.minimum.at(begins, chain, places)
+    splits[free] = np.where(places == begins[chain], np.array(["train", *shares])[places], DROPPED)
+    _require_all(
+        splits, f"{len(moments)} distinct times and {len(chains)} distinct examples or groups are too few", shares
+    )
+    return splits
+
+
+def _cuts(moments: NDArray[np.float64], counts: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.float64]:
+    """The moments at which each split after the first begins: as near to the shares as the moments allow, all apart."""
+    before = np.cumsum(counts)[:-1]  # examples before each moment but the first
+    wanted = (1 - np.cumsum(shares[::-1])[::-1]) * counts.sum()
+    found: list[int] = []
+    for number, goal in enumerate(wanted):
+        low = found[-1] + 1 if found else 0
+        high = len(before) - (len(wanted) - 1 - number)  # the rest need a moment each
+        found.append(low + int(np.abs(before[low:high] - goal).argmin()))
+    return moments[1:][found]
+
+
+def _require_all(splits: Strings, why: str, shares: Mapping[str, float]) -> None:
     for split in SPLITS:
         if not (splits == split).any():
             raise DataError(
-                f"the {split} split is empty: {len(content)} distinct examples are too few for the "
-                f"shares in preprocess ({', '.join(f'{name} {share}' for name, share in shares.items())}); add data "
-                "or change them"
+                f"the {split} split is empty: {why} for the shares in preprocess "
+                f"({', '.join(f'{name} {share}' for name, share in shares.items())}); add data or change them"
             )
-    return splits
 
 
 def _cut_feedback(fingerprints: Hashes, config: Preprocess) -> Strings:

@@ -1,5 +1,6 @@
 """Tables in delimited text, Parquet or JSON lines, read into columns of text and of numbers."""
 
+import codecs
 import csv
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,10 +21,11 @@ NAMED = 5  # offending rows that an error names
 SHOWN = 40  # characters of a value that an error shows
 
 
-def read_table(path: Path, layout: Layout) -> pa.Table:
+def read_table(path: Path, layout: Layout, untouched: str = "") -> pa.Table:
     """Read a file as columns of text (string) or numbers (float64), null where a value is missing.
 
-    Text is stripped of spaces around it; delimited columns are all text. Rows are counted from 1, without a header.
+    Text is stripped of spaces around it, but for the column `untouched`, in which nothing stands for a missing value;
+    delimited columns are all text. Rows are counted from 1, without a header.
     Raises DataError when the file is missing, empty or not in the layout: it names the row.
     """
     if not path.is_file():
@@ -38,16 +40,19 @@ def read_table(path: Path, layout: Layout) -> pa.Table:
     if table.num_rows == 0:
         raise DataError(f"{path} holds no rows")
     return pa.table(
-        {name: _normal(table.column(name), layout, f"{path}: column {name}") for name in table.column_names}
+        {
+            name: _normal(table.column(name), layout, f"{path}: column {name}", as_it_is=name == untouched)
+            for name in table.column_names
+        }
     )
 
 
-def parse_numbers(column: pa.ChunkedArray, where: str, remedy: str) -> pa.Array:
-    """A column of text or numbers as float64, null where it was.
+def parse_numbers(column: pa.ChunkedArray, where: str, remedy: str, decimal: str = ".") -> pa.Array:
+    """A column of text or numbers as float64, null where it was; `decimal` is the mark before the fraction.
 
     Raises DataError that names the first rows whose value is no finite number; `remedy` says what to do about them.
     """
-    parsed, wrong = try_numbers(column)
+    parsed, wrong = try_numbers(column, decimal)
     if len(wrong):
         values = column.take(pa.array(wrong[:NAMED])).to_pylist()
         shown = ", ".join(f"row {row + 1} {str(value)[:SHOWN]!r}" for row, value in zip(wrong, values, strict=False))
@@ -55,29 +60,31 @@ def parse_numbers(column: pa.ChunkedArray, where: str, remedy: str) -> pa.Array:
     return parsed
 
 
-def try_numbers(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.intp]]:
+def try_numbers(column: pa.ChunkedArray, decimal: str = ".") -> tuple[pa.Array, NDArray[np.intp]]:
     """A column as float64, and the rows whose value is no finite number."""
     flat = column.combine_chunks()
     if pa.types.is_floating(flat.type):
         values = flat.to_numpy(zero_copy_only=False)
         return flat, np.flatnonzero(np.isinf(values))
     encoded = flat.dictionary_encode()  # each distinct text once
-    numbers = np.array([_number(text) for text in encoded.dictionary.to_pylist()] + [np.nan])
+    numbers = np.array([_number(text, decimal) for text in encoded.dictionary.to_pylist()] + [np.nan])
     codes = encoded.indices.fill_null(len(numbers) - 1).to_numpy()
     values = numbers[codes]
     absent = flat.is_null().to_numpy(zero_copy_only=False)
     return pa.array(values, pa.float64(), mask=absent), np.flatnonzero(~np.isfinite(values) & ~absent)
 
 
-def _number(text: str) -> float:
+def _number(text: str, decimal: str) -> float:
+    if "_" in text or (decimal == "," and "." in text):  # Python's 1_000 is nobody else's; 1.000 is a thousand, or one
+        return np.nan
     try:
-        return float(text) if "_" not in text else np.nan  # Python's 1_000 is nobody else's
+        return float(text.replace(decimal, "."))
     except ValueError:
         return np.nan
 
 
 def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
-    names = layout.columns or _header(path, layout)
+    names, header_lines = (layout.columns, 0) if layout.columns else _header(path, layout)
     _distinct(path, names)
     wrong: list[tuple[int, int]] = []
 
@@ -92,7 +99,7 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
                 use_threads=False,  # with threads nobody knows the number of a row
                 encoding=layout.encoding,
                 column_names=names,
-                skip_rows=0 if layout.columns else 1,
+                skip_rows=header_lines,
             ),
             pacsv.ParseOptions(
                 delimiter=layout.delimiter,
@@ -106,35 +113,39 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
         raise DataError(_unreadable(path, layout, error)) from None
     if wrong:
         row, columns = wrong[0]
-        row -= 0 if layout.columns else 1  # the header is no row
+        row -= header_lines  # the header is no row
+        hint = "" if table.num_rows else f" Is its first line, {','.join(names)[:SHOWN]!r}, the header?"
         raise DataError(
             f"{path}: {len(wrong)} of {table.num_rows + len(wrong)} rows do not have {len(names)} columns, first row "
             f"{row} with {columns}; is {layout.delimiter!r} the delimiter (layout.delimiter), and is a value with "
-            "it inside quoted (layout.quote)?"
+            f"it inside quoted (layout.quote)?{hint}"
         )
     return table
 
 
-def _header(path: Path, layout: Delimited) -> list[str]:
+def _header(path: Path, layout: Delimited) -> tuple[list[str], int]:
+    """The names, and how many lines they take: a quoted name may hold a line end."""
     try:
         with path.open(encoding="utf-8-sig" if layout.encoding == "utf-8" else layout.encoding, newline="") as file:
             quoting = {"quotechar": layout.quote} if layout.quote else {"quoting": csv.QUOTE_NONE}
-            names = next(csv.reader(file, delimiter=layout.delimiter, **quoting), [])
+            reader = csv.reader(file, delimiter=layout.delimiter, **quoting)
+            names = next(reader, [])
     except (UnicodeError, LookupError, csv.Error) as error:
         raise DataError(_unreadable(path, layout, error)) from None
     if not names:
         raise DataError(f"{path} is empty, or its first line is: there must be a header, or layout.columns")
-    return [name.strip() for name in names]
+    # pandas and R write row numbers under no name, and some exports end every line with a delimiter
+    return [name.strip() or f"column {place}" for place, name in enumerate(names, 1)], reader.line_num
 
 
 def _distinct(path: Path, names: Iterable[str]) -> None:
     names = list(names)
     repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated or "" in names:
-        fault = (
-            f"has columns of the same name: {', '.join(map(repr, repeated))}" if repeated else "has a nameless column"
+    if repeated:
+        raise DataError(
+            f"{path} has columns of the same name: {', '.join(map(repr, repeated))}; mend its first line, or name the "
+            "columns in layout.columns"
         )
-        raise DataError(f"{path} {fault}; mend its first line, or name the columns in layout.columns")
 
 
 def _unreadable(path: Path, layout: Delimited, error: Exception) -> str:
@@ -146,6 +157,8 @@ def _unreadable(path: Path, layout: Delimited, error: Exception) -> str:
             f"{path} is not {layout.encoding}: line {broken} holds bytes that are none; set layout.encoding, "
             "perhaps to cp1252 or latin-1"
         )
+    if "file is too short" in str(error):
+        return f"{path} holds no rows"
     # what Arrow says may go on with the row itself
     return f"{path} is not readable as delimited text: {str(error).splitlines()[0][:200]}"
 
@@ -175,7 +188,7 @@ def _read_json_lines(path: Path) -> pa.Table:
             if not line.strip():
                 continue
             try:
-                row = orjson.loads(line)
+                row = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
             except orjson.JSONDecodeError as error:
                 raise DataError(f"{path}: line {number} is not JSON: {str(error)[:100]}") from None
             if not isinstance(row, dict):
@@ -204,7 +217,7 @@ def _json_name(kind: type) -> str:
     return {float: "a number", str: "a text", bool: "a boolean", list: "a list", dict: "an object"}[kind]
 
 
-def _normal(column: pa.ChunkedArray, layout: Layout, where: str) -> pa.ChunkedArray:
+def _normal(column: pa.ChunkedArray, layout: Layout, where: str, *, as_it_is: bool) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
@@ -213,7 +226,20 @@ def _normal(column: pa.ChunkedArray, layout: Layout, where: str) -> pa.ChunkedAr
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return column.cast(pa.string())
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise DataError(f"{where} is {kind}: numbers, text and booleans can be read")
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return _iso(column)
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise DataError(
+            f"{where} is {kind}: numbers, text, booleans, dates and timestamps can be read; leave it out of the file"
+        )
+    if as_it_is:
+        return column.cast(pa.string())
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     return pc.if_else(pc.is_in(text, pa.array(layout.missing, pa.string())), pa.scalar(None, pa.string()), text)
+
+
+def _iso(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Dates and timestamps as text in ISO 8601, with a zone as UTC."""
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        return pc.strftime(column.cast(pa.timestamp("us", "UTC")), "%Y-%m-%dT%H:%M:%S+00:00")
+    return column.cast(pa.string())

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from closedloop.config import Params
-from closedloop.data.examples import GROUP, PART, labels, read_examples, write_examples
+from closedloop.data.examples import GROUP, PART, TIME, labels, read_examples, write_examples
 from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.data.tensors import TARGETS, write_tensors
 from closedloop.paths import SPLITS, Paths
@@ -19,16 +20,9 @@ from closedloop.tasks.base import Arrays, Preprocessor
 def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     """Write examples, preprocessor and tensors of all splits; return the counts by split and class, and by part."""
     task = get_task(params.task.kind)
-    examples = read_raw(paths.raw, params)
-    feedback = feedback_parts(examples)
-    # a label outside the classes has passed validation only within its thresholds; it cannot be learnt from
-    known = np.isin(np.array(labels(examples)), params.task.classes)
-    examples = examples.filter(pa.array(known))
+    raw = read_raw(paths.raw, params)
+    examples, splits = split_examples(raw, params)
     names, parts = np.array(labels(examples)), np.array(examples.column(PART).to_pylist())
-    contents = task.fingerprints(examples)
-    if GROUP in examples.column_names:
-        contents = joined(contents, examples.column(GROUP).to_pylist())
-    splits = assign_splits(contents, names, parts, params.preprocess, feedback)
     for split in SPLITS:
         write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
     preprocessor = task.fit(read_examples(paths.examples("train")), params)
@@ -47,8 +41,23 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
             for part in dict.fromkeys(parts.tolist())
         },
         "dropped": int((splits == DROPPED).sum()),
-        "unknown_label": int((~known).sum()),
+        "unknown_label": raw.num_rows - examples.num_rows,
     }
+
+
+def split_examples(examples: pa.Table, params: Params) -> tuple[pa.Table, NDArray[np.str_]]:
+    """The examples whose label is a class, and the split of each of them, or DROPPED.
+
+    Raises DataError when a split comes out empty.
+    """
+    # a label outside the classes has passed validation only within its thresholds; it cannot be learnt from
+    examples = examples.filter(pa.array(np.isin(np.array(labels(examples)), params.task.classes)))
+    names, parts = np.array(labels(examples)), np.array(examples.column(PART).to_pylist())
+    contents, found = get_task(params.task.kind).fingerprints(examples), examples.column_names
+    together = joined(contents, examples.column(GROUP).to_pylist()) if GROUP in found else None
+    times = examples.column(TIME).to_numpy() if TIME in found else None
+    feedback = feedback_parts(examples)
+    return examples, assign_splits(contents, names, parts, params.preprocess, feedback, together=together, times=times)
 
 
 def transform(preprocessor: Preprocessor, examples: pa.Table) -> Arrays:

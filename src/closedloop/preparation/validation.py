@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from closedloop.config import Params
-from closedloop.data.examples import ID, LABEL, PART
+from closedloop.data.examples import ID, LABEL, PART, UNASKED
 from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
 from closedloop.preparation.copies import NAMED, Strings, conflicts, duplicates, leaks, named, news, repetitions
@@ -91,7 +91,8 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
 
 def _columns(examples: pa.Table, task: Task) -> Finding:
     wrong = []
-    required = (ID, PART, LABEL) if task.takes_missing else examples.column_names
+    content = [name for name in examples.column_names if name not in UNASKED]
+    required = (ID, PART, LABEL) if task.takes_missing else content
     for name in (ID, PART, LABEL):
         if name not in examples.column_names:
             wrong.append(f"{name} is missing")

@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from closedloop.config import RemoteFile, Source
 from closedloop.errors import SourceError
-from closedloop.files import CHUNK, atomic
+from closedloop.files import CHUNK, atomic, sha256
+from closedloop.sources.folder import pack
 from closedloop.sources.mirror import VARIABLE, locations
-from closedloop.sources.transport import Body, NotThere, Transient, is_local, open_url, public
+from closedloop.sources.transport import Body, NotThere, Transient, is_local, local_folder, open_url, public
 
 LONGEST_PAUSE = 60.0  # seconds
 
@@ -37,9 +38,14 @@ class Fetched:
 def fetch(file: RemoteFile, destination: Path, source: Source, mirror: str | None) -> Fetched:
     """Fetch a file from its url, or from the mirror if there is one; the content's sha256 must be the configured one.
 
+    A folder on this machine becomes a zip, which depends on the names and the contents of its files alone.
+
     Failures that may pass are tried again after pauses that double. Raises SourceError that names the url, what was
     expected and what was found; `destination` is untouched then.
     """
+    folder = local_folder(file.url)
+    if folder is not None:
+        return _packed(folder, file, destination)
     missing = []
     bare = file.model_copy(update={"unpack": "none"})  # a mirror may hold the file of an archive by itself
     places = [(place, file) for place in locations(file.url, mirror)]
@@ -93,12 +99,30 @@ def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float)
             bar.update(body.received - bar.n)
         # inside the block: the file must not appear under its name unless it is the right one
         if digest.hexdigest() != file.sha256:
-            raise SourceError(
-                f"{public(url)} is not what was expected: its {'unpacked ' if file.unpack != 'none' else ''}content "
-                f"has sha256 {digest.hexdigest()} ({size} bytes), expected {file.sha256}. The file was altered, or "
-                f"its publisher has a new version: check it, then correct the sha256 of {file.name} in conf/source/"
-            )
+            raise _unexpected(file, url, digest.hexdigest(), size, "unpacked " if file.unpack != "none" else "")
     return Fetched(public(url), size)
+
+
+def _packed(folder: Path, file: RemoteFile, destination: Path) -> Fetched:
+    if file.unpack != "none":
+        raise SourceError(
+            f"{folder} is a folder, which cannot be unpacked; leave unpack out of {file.name} in conf/source/"
+        )
+    with atomic(destination) as temporary:
+        with temporary.open("wb") as target:
+            pack(folder, target)
+        found, size = sha256(temporary), temporary.stat().st_size
+        if found != file.sha256:
+            raise _unexpected(file, file.url, found, size, "packed ")
+    return Fetched(public(file.url), size)
+
+
+def _unexpected(file: RemoteFile, url: str, digest: str, size: int, form: str) -> SourceError:
+    return SourceError(
+        f"{public(url)} is not what was expected: its {form}content has sha256 {digest} ({size} bytes), expected "
+        f"{file.sha256}. The file was altered, or its publisher has a new version: check it, then correct the sha256 "
+        f"of {file.name} in conf/source/"
+    )
 
 
 def _unpacked(body: Body, file: RemoteFile, url: str) -> io.BufferedIOBase:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -81,6 +82,12 @@ def is_http(url: str) -> bool:
 def is_local(url: str) -> bool:
     """Whether a url is a path on this machine, so that reading it is no download."""
     return get_protocol(url) in ("file", "local")
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder on this machine that a url names; None when it is something else."""
+    path = Path(fsspec.core.url_to_fs(url)[1]) if is_local(url) else None
+    return path if path is not None and path.is_dir() else None
 
 
 def public(url: str) -> str:

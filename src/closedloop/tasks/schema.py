@@ -51,7 +51,7 @@ class Idx(RawFormat):
     pixel_max: Annotated[int, Field(ge=1, le=255)]  # the value in the raw files that means full white
 
 
-class WavPart(Part):
+class ArchivePart(Part):
     archive: FileName
 
     @property
@@ -60,25 +60,34 @@ class WavPart(Part):
 
 
 class Chosen(Section):
-    """Recordings by what one group of the pattern holds."""
+    """Files by what one group of the pattern holds."""
 
     group: str
     values: Annotated[list[str], Field(min_length=1)]
 
 
-class WavArchive(RawFormat):
-    """Zips of WAV files whose names say what is in them."""
+class Archive(RawFormat):
+    """Zips of files whose names say what is in them."""
 
-    name: Literal["wav_archive"]
-    parts: Annotated[list[WavPart], Field(min_length=1)]
-    pattern: str  # a regular expression for the end of each path, with a group `label`
-    test: Chosen | None = None  # which recordings of the part `all` are the official test split
-    rate: Annotated[int, Field(ge=1_000, le=192_000)]  # Hz; recordings of other rates are brought to it
-    max_seconds: Annotated[float, Field(gt=0, le=60)] = 10  # longer recordings are refused, in files and in requests
+    parts: Annotated[list[ArchivePart], Field(min_length=1)]
+    # a regular expression for the end of each path, with a group `label`; where it has a group `group`, as for a
+    # speaker, files of one group never stand in two splits
+    pattern: str
+    test: Chosen | None = None  # which files of the part `all` are the official test split
 
     @property
     def splits(self) -> tuple[str, ...]:
         return ("train", "test") if self.test else super().splits
+
+    @property
+    def grouped(self) -> bool:
+        return "group" in re.compile(self.pattern).groupindex
+
+    def split(self, groups: dict[str, str], part: Part) -> str:
+        """The official part of a file, by what the pattern has found in its name."""
+        if self.test is None:
+            return part.split
+        return "test" if groups[self.test.group] in self.test.values else "train"
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -95,6 +104,14 @@ class WavArchive(RawFormat):
         return self
 
 
+class WavArchive(Archive):
+    """Recordings in zips of WAV files."""
+
+    name: Literal["wav_archive"]
+    rate: Annotated[int, Field(ge=1_000, le=192_000)]  # Hz; recordings of other rates are brought to it
+    max_seconds: Annotated[float, Field(gt=0, le=60)] = 10  # longer recordings are refused, in files and in requests
+
+
 class TablePart(Part):
     file: FileName
 
@@ -103,30 +120,70 @@ class TablePart(Part):
         return (self.file,)
 
 
-class Table(RawFormat):
+class Rows(RawFormat):
+    """What formats of tables have: the columns that are not the content of an example."""
+
+    parts: Annotated[list[TablePart], Field(min_length=1)]
+    layout: Layout
+    target: str  # the column of the classes' names
+    id: str | None = None  # of distinct names; rows are counted where there is none
+    group: str | None = None  # rows of one group, as of one person, never stand in two splits
+    time: str | None = None  # splits follow its order: training first, then validation, test and, latest, production
+    time_format: str = "iso"  # ISO 8601; number; or a format of Python's strptime, such as %d.%m.%Y
+
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        """The names of columns by the key that holds them."""
+        single = {"target": self.target, "id": self.id, "group": self.group, "time": self.time}
+        return {key: [name] if name is not None else [] for key, name in single.items()}
+
+    @model_validator(mode="after")
+    def _one_role(self) -> Self:
+        named = [name for names in self.roles.values() for name in names]
+        repeated = sorted({name for name in named if named.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} stands in more than one place; a column has one role")
+        return self
+
+
+class Table(Rows):
     """Rows of numbers and categories; every column of the files is named in exactly one place.
 
     Without numbers and categories, all columns that are nothing else are taken for one or the other by their values.
     """
 
     name: Literal["table"]
-    parts: Annotated[list[TablePart], Field(min_length=1)]
-    layout: Layout
-    target: str  # the column of the classes' names
     numbers: list[str] = []
     categories: list[str] = []
     ignored: list[str] = []  # columns that the model must not see, or that a request cannot have
-    id: str | None = None  # of distinct names; rows are counted where there is none
-    group: str | None = None  # rows of one group, as of one person, never stand in two splits
+    rename: dict[str, str] = {}  # columns that are to have another name than in the files: everywhere, as in requests
 
-    @model_validator(mode="after")
-    def _one_role(self) -> Self:
-        extra = [name for name in (self.id, self.group) if name is not None]
-        named = [self.target, *extra, *self.numbers, *self.categories, *self.ignored]
-        repeated = sorted({name for name in named if named.count(name) > 1})
-        if repeated:
-            raise ValueError(f"{', '.join(repeated)} stands in more than one place; a column has one role")
-        return self
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        return {**super().roles, "numbers": self.numbers, "categories": self.categories, "ignored": self.ignored}
+
+
+class TextColumns(Rows):
+    """Texts in one column of a table, their labels in another; further columns are left aside."""
+
+    name: Literal["text_columns"]
+    text: str
+
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        return {**super().roles, "text": [self.text]}
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+        "\n".encode(name)
+    except (LookupError, UnicodeError, ValueError):
+        raise ValueError(f"{name!r} is no encoding of text that Python knows, such as utf-8 or cp1252") from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 
 class TextPart(Part):
@@ -145,25 +202,23 @@ class TextPart(Part):
         return self
 
 
-def _known_encoding(name: str) -> str:
-    try:
-        codecs.lookup(name)
-        "\n".encode(name)
-    except (LookupError, UnicodeError, ValueError):
-        raise ValueError(f"{name!r} is no encoding of text that Python knows, such as utf-8 or cp1252") from None
-    return name
-
-
 class TextTable(RawFormat):
     """One text and its label a line, in a delimited file without header and without quoting."""
 
     name: Literal["text_table"]
     parts: Annotated[list[TextPart], Field(min_length=1)]
     delimiter: Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]+$")] = "\t"
-    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+    encoding: Encoding = "utf-8"
 
 
-Format = Annotated[Idx | WavArchive | Table | TextTable, Field(discriminator="name")]
+class TextArchive(Archive):
+    """Texts in zips of .txt files, a text a file."""
+
+    name: Literal["text_archive"]
+    encoding: Encoding = "utf-8"
+
+
+Format = Annotated[Idx | WavArchive | Table | TextTable | TextColumns | TextArchive, Field(discriminator="name")]
 
 
 class NoFeatures(Section):
@@ -246,7 +301,7 @@ KINDS = {
         scenarios=("inflation", "missing", "recoding", "imbalance"),
     ),
     "texts": Kind(
-        formats=("text_table",),
+        formats=("text_table", "text_columns", "text_archive"),
         models=("text_transformer", "text_lstm"),
         augmentations=("token_dropout",),
         scenarios=("typos", "shouting", "truncation", "obfuscation", "homoglyphs", "imbalance"),

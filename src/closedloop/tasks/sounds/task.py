@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from closedloop.errors import DataError
 from closedloop.files import read_json, write_json
 from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor
-from closedloop.tasks.sounds.archive import read_archive
 from closedloop.tasks.sounds.features import Floats, LogMel
 from closedloop.tasks.sounds.request import (
     AUDIO,
@@ -23,7 +22,7 @@ from closedloop.tasks.sounds.request import (
     encode_audio,
     sounds,
 )
-from closedloop.tasks.sounds.wav import Samples, to_samples, write_wav
+from closedloop.tasks.sounds.wav import Samples, read_wav, to_samples, write_wav
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 
     from closedloop.config import Params
     from closedloop.tasks.schema import LogMel as LogMelConfig
-    from closedloop.tasks.schema import WavArchive, WavPart
-    from closedloop.tasks.sounds.archive import Recording
+    from closedloop.tasks.schema import WavArchive
 
 CHUNK = 256  # sounds at a time: bounds the memory
 LOOK, LOOK_SECONDS, LOOK_WINDOW = 64, 0.5, 0.032  # pixels, and seconds that they span, of the pictures for people
@@ -125,19 +123,28 @@ class Sounds:
         """
         import pyarrow as pa
 
-        from closedloop.data.examples import ID, LABEL, PART
+        from closedloop.data.archives import read_archive
+        from closedloop.data.examples import GROUP, ID, LABEL, PART
 
         config = _format(params)
-        parts = [(part, read_archive(raw / part.archive, config)) for part in config.parts]
-        found = [(_split(one, part, config), one) for part, recordings in parts for one in recordings]
-        return pa.table(
-            {
-                ID: pa.array([one.name for _, one in found], pa.string()),
-                PART: pa.array([split for split, _ in found], pa.string()),
-                AUDIO: column([one.samples for _, one in found], config.rate),
-                LABEL: pa.array([one.groups["label"] for _, one in found], pa.string()),
-            }
-        )
+
+        def samples(content: bytes) -> Samples:
+            return read_wav(content, config.rate, config.max_seconds)
+
+        parts = [
+            (part, read_archive(raw / part.archive, config.pattern, ".wav", "recordings", samples))
+            for part in config.parts
+        ]
+        found = [(config.split(one.groups, part), one) for part, recordings in parts for one in recordings]
+        columns = {
+            ID: pa.array([one.name for _, one in found], pa.string()),
+            PART: pa.array([split for split, _ in found], pa.string()),
+            AUDIO: column([one.content for _, one in found], config.rate),
+            LABEL: pa.array([one.groups["label"] for _, one in found], pa.string()),
+        }
+        if config.grouped:
+            columns[GROUP] = pa.array([one.groups["group"] for _, one in found], pa.string())
+        return pa.table(columns)
 
     def fingerprints(self, examples: "pa.Table") -> NDArray[np.uint64]:
         digests = [hashlib.blake2b(content, digest_size=8).digest() for content in contents(examples)]
@@ -231,13 +238,6 @@ class Sounds:
         window = max(2, round(LOOK_WINDOW * rate), hop)
         picture = LogMel(rate, window, hop, LOOK, 50, 60, LOOK).pictures([sound])[0]
         return np.asarray(255 * picture[::-1], np.uint8)
-
-
-def _split(recording: "Recording", part: "WavPart", config: "WavArchive") -> str:
-    """The official part of a recording."""
-    if config.test is None:
-        return part.split
-    return "test" if recording.groups[config.test.group] in config.test.values else "train"
 
 
 def _format(params: "Params") -> "WavArchive":

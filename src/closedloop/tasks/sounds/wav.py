@@ -62,6 +62,22 @@ def read_wav(content: bytes, rate: int, max_seconds: float) -> Samples:
     return to_samples(resample(levels, layout.rate, rate))
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What a WAV file is like."""
+
+    rate: int  # Hz
+    seconds: float
+    loudest: float  # sample, as a share of full scale
+
+
+def measure(content: bytes) -> Measures:
+    """Rate, length and level of a WAV file; raises ValueError that says what is wrong with it."""
+    layout, data = _parse(content)
+    samples = read_wav(content, layout.rate, math.inf)
+    return Measures(layout.rate, len(data) / layout.frame / layout.rate, float(np.abs(samples / 32768).max()))
+
+
 def to_samples(levels: NDArray[np.floating]) -> Samples:
     """Levels from -1 to 1 -> 16-bit samples; what lies beyond is clipped."""
     return np.asarray(np.clip(np.rint(levels * 32768), -32768, 32767), np.int16)

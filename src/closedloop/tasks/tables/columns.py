@@ -1,44 +1,39 @@
 """The columns of a raw table: which of them is what, and the examples that they make."""
 
-import difflib
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from closedloop.data.examples import GROUP, ID, LABEL, PART
+from closedloop.data.columns import as_text, framed, listed, near_miss, require_columns
+from closedloop.data.examples import ASIDE
 from closedloop.data.tables import parse_numbers, try_numbers
 from closedloop.errors import DataError
 from closedloop.tasks.schema import Table
 
-RESERVED = (ID, PART, LABEL, GROUP)  # columns that every example has for something else
 MOSTLY = 0.5  # share of numbers among the values of a column above which a text in it is taken for a mistake
+
+
+def renamed(table: pa.Table, config: Table, where: str) -> pa.Table:
+    """The table with `config.rename` applied; raises DataError for one that is absent, or a name that is taken."""
+    for old, new in config.rename.items():
+        if old not in table.column_names:
+            hint = near_miss(old, table.column_names)
+            raise DataError(f"{where} has no column {old!r}{hint}, which source.format.rename names")
+        if new in table.column_names:
+            raise DataError(f"{where} has a column {new!r} already; change source.format.rename")
+        table = table.rename_columns([new if name == old else name for name in table.column_names])
+    return table
 
 
 def check_names(table: pa.Table, config: Table, where: str) -> None:
     """Raise DataError when a configured column is absent, or a column of the file has no role."""
-    roles = {
-        "target": [config.target],
-        "id": [config.id] if config.id else [],
-        "group": [config.group] if config.group else [],
-        "numbers": config.numbers,
-        "categories": config.categories,
-        "ignored": config.ignored,
-    }
-    found = table.column_names
-    for role, names in roles.items():
-        absent = [name for name in names if name not in found]
-        if absent:
-            close = difflib.get_close_matches(absent[0], found, 1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise DataError(
-                f"{where} has no column {', '.join(map(repr, absent))}{hint}, which source.format.{role} names; its "
-                f"columns are {_listed(found)}"
-            )
-    left = [name for name in found if not any(name in names for names in roles.values())]
+    require_columns(table, config, where)
+    named = {name for names in config.roles.values() for name in names}
+    left = [name for name in table.column_names if name not in named]
     if left and (config.numbers or config.categories):
         raise DataError(
-            f"{where} has columns without a role: {_listed(left)}; name each in source.format.numbers, categories or "
+            f"{where} has columns without a role: {listed(left)}; name each in source.format.numbers, categories or "
             "ignored"
         )
 
@@ -51,66 +46,44 @@ def features(tables: Sequence[pa.Table], config: Table) -> tuple[list[str], list
     """
     numbers, categories = list(config.numbers), list(config.categories)
     if not numbers and not categories:
-        taken = {config.target, config.id, config.group, *config.ignored}
+        taken = {name for names in config.roles.values() for name in names}
         for name in (name for name in tables[0].column_names if name not in taken):
             column = pa.chunked_array([chunk for table in tables for chunk in table.column(name).chunks])
-            (numbers if _is_number(column, name) else categories).append(name)
+            (numbers if _is_number(column, name, config.layout.decimal) else categories).append(name)
     if not numbers and not categories:
-        raise DataError("there is no column to learn from: all are target, id, group or ignored")
-    reserved = [name for name in (*numbers, *categories) if name in RESERVED]
+        raise DataError("there is no column to learn from: all are target, id, group, time or ignored")
+    reserved = [name for name in (*numbers, *categories) if name in ASIDE]
     if reserved:
         raise DataError(
             f"a column to learn from cannot be called {', '.join(reserved)}: every example has such a column for "
-            "something else; call it otherwise in the file, or name the columns in source.format.layout.columns"
+            "something else; give it another name in source.format.rename"
         )
     return numbers, categories
 
 
-def _is_number(column: pa.ChunkedArray, name: str) -> bool:
+def _is_number(column: pa.ChunkedArray, name: str, decimal: str) -> bool:
     if pa.types.is_floating(column.type):
         return True
     present = column.drop_null()
     if len(present) == 0 or pc.any(pc.match_substring_regex(present, r"^[+-]?0\d")).as_py():
         return False
-    wrong = len(try_numbers(present)[1])
+    wrong = len(try_numbers(present, decimal)[1])
     if 0 < wrong < (1 - MOSTLY) * len(present):
         remedy = (
             f"name {name} in source.format.categories if they are meant so; or in source.format.numbers, and these "
             "texts in source.format.layout.missing"
         )
-        parse_numbers(column, f"column {name}", remedy)
+        parse_numbers(column, f"column {name}", remedy, decimal)
     return wrong == 0
 
 
 def examples(table: pa.Table, split: str, config: Table, roles: tuple[list[str], list[str]], where: str) -> pa.Table:
-    """The rows of one part as examples: id, part, numbers (float64), categories (string), label, and perhaps group."""
+    """The rows of one part as examples, with numbers (float64) and categories (string)."""
     numbers, categories = roles
-    rows = table.num_rows
     remedy = "mend them, or name them in source.format.layout.missing if they stand for a missing value"
-    counted = pa.array([f"{split}-{row:06d}" for row in range(rows)], pa.string())
-    columns = {
-        ID: as_text(table.column(config.id)) if config.id else counted,
-        PART: pa.array([split] * rows, pa.string()),
-        **{name: parse_numbers(table.column(name), f"{where}: column {name}", remedy) for name in numbers},
-        **{name: as_text(table.column(name)) for name in categories},
-        LABEL: as_text(table.column(config.target)),
+    content = {
+        name: parse_numbers(table.column(name), f"{where}: column {name}", remedy, config.layout.decimal)
+        for name in numbers
     }
-    if config.group:
-        columns[GROUP] = as_text(table.column(config.group))
-    return pa.table(columns)
-
-
-def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as text; whole numbers without a fraction, as 1 and 1.0 are the same name."""
-    if not pa.types.is_floating(column.type):
-        return column
-    names = [
-        None if value is None else f"{value:.0f}" if value.is_integer() else repr(value) for value in column.to_pylist()
-    ]
-    return pa.chunked_array([pa.array(names, pa.string())])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name[:40]) for name in names[:30]) + (
-        f" and {len(names) - 30} more" if len(names) > 30 else ""
-    )
+    content |= {name: as_text(table.column(name)) for name in categories}
+    return framed(table, split, config, content, where)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 import pyarrow as pa
 
-from closedloop.data.examples import GROUP, ID, LABEL, PART
+from closedloop.data.examples import ASIDE
 from closedloop.tasks.tables.preprocessor import as_floats
 
 MISSING_FIELDS = "missing fields"
 # columns of a profile that say something else; a field of such a name is called otherwise there
-TAKEN = (ID, PART, LABEL, GROUP, "prediction", "confidence", "version", "time", "latency_ms", MISSING_FIELDS)
+TAKEN = (*ASIDE, "prediction", "confidence", "version", "time", "latency_ms", MISSING_FIELDS)
 
 
 def describe(examples: pa.Table, numbers: Sequence[str], categories: Sequence[str]) -> pd.DataFrame:

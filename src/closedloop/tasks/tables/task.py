@@ -37,10 +37,12 @@ class Tables:
         import pyarrow as pa
 
         from closedloop.data.tables import read_table
-        from closedloop.tasks.tables.columns import check_names, examples, features
+        from closedloop.tasks.tables.columns import check_names, examples, features, renamed
 
         config = cast("Table", params.source.format)  # the configuration has seen to it
-        tables = [read_table(raw / part.file, config.layout) for part in config.parts]
+        tables = [
+            renamed(read_table(raw / part.file, config.layout), config, str(raw / part.file)) for part in config.parts
+        ]
         for part, table in zip(config.parts, tables, strict=True):
             check_names(table, config, str(raw / part.file))
         different = [table for table in tables if set(table.column_names) != set(tables[0].column_names)]
@@ -156,9 +158,9 @@ def fields(examples: "pa.Table") -> tuple[list[str], list[str]]:
     """The names of the numbers, and those of the categories: what an example has besides what all kinds have."""
     import pyarrow as pa
 
-    from closedloop.data.examples import GROUP, ID, LABEL, PART
+    from closedloop.data.examples import ASIDE
 
-    content = [field for field in examples.schema if field.name not in (ID, PART, LABEL, GROUP)]
+    content = [field for field in examples.schema if field.name not in ASIDE]
     numbers = [field.name for field in content if pa.types.is_floating(field.type)]
     return numbers, [field.name for field in content if field.name not in numbers]
 

@@ -17,35 +17,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from closedloop.config import Params
-    from closedloop.tasks.schema import TextTable, Tokens
+    from closedloop.tasks.schema import Tokens
 
 
 class Texts:
-    """Texts in a table, one label each."""
+    """Texts in tables or in files of their own, one label each."""
 
     takes_missing = False
 
     def read(self, raw: Path, params: "Params") -> "pa.Table":
         """Read the source's parts; a text stays as it is, down to its white space.
 
-        Raises DataError when a file is missing, is not in the encoding, or a line has too few or too many fields.
+        Raises DataError when a file is missing, is not in the encoding or cannot be read as its format says.
         """
-        import pyarrow as pa
+        from closedloop.tasks.texts import reading
 
-        from closedloop.data.examples import ID, LABEL, PART
-        from closedloop.data.text_table import read_text_table
-
-        config, parts = cast("TextTable", params.source.format), []  # the configuration has seen to it
-        for part in config.parts:
-            found, labels = read_text_table(raw / part.file, part, config)
-            columns = {
-                ID: [f"{part.split}-{row:06d}" for row in range(len(found))],
-                PART: [part.split] * len(found),
-                TEXT: found,
-                LABEL: labels,
-            }
-            parts.append(pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()}))
-        return pa.concat_tables(parts)
+        return reading.read(raw, params.source.format)
 
     def fingerprints(self, examples: "pa.Table") -> NDArray[np.uint64]:
         digests = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts(examples)]

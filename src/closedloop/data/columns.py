@@ -1,0 +1,73 @@
+"""The columns of a raw table that every example has beside its content: id, label, group, time."""
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from closedloop.data.examples import GROUP, ID, LABEL, PART, TIME, UNLABELLED
+from closedloop.data.times import parse_times
+from closedloop.errors import DataError
+
+if TYPE_CHECKING:
+    from closedloop.tasks.schema import Rows
+
+
+def require_columns(table: pa.Table, config: "Rows", where: str) -> None:
+    """Raise DataError when a configured column is absent: it names the key, and what was probably meant."""
+    found = table.column_names
+    for role, names in config.roles.items():
+        absent = [name for name in names if name not in found]
+        if absent:
+            raise DataError(
+                f"{where} has no column {', '.join(map(repr, absent))}{near_miss(absent[0], found)}, which "
+                f"source.format.{role} names; its columns are {listed(found)}"
+            )
+
+
+def framed(
+    table: pa.Table, split: str, config: "Rows", content: dict[str, pa.Array | pa.ChunkedArray], where: str
+) -> pa.Table:
+    """The rows of one part as examples: id, part, content, label, and perhaps group and time.
+
+    A row without a label is labelled so that it belongs to no class. Raises DataError for a row without a time, where
+    there are times.
+    """
+    rows = table.num_rows
+    columns = {
+        ID: as_text(table.column(config.id))
+        if config.id
+        else pa.array([f"{split}-{row:06d}" for row in range(rows)], pa.string()),
+        PART: pa.array([split] * rows, pa.string()),
+        **content,
+        LABEL: as_text(table.column(config.target)).fill_null(UNLABELLED),
+    }
+    if config.group:
+        columns[GROUP] = as_text(table.column(config.group))
+    if config.time:
+        columns[TIME] = parse_times(table.column(config.time), config.time_format, f"{where}: column {config.time}")
+    return pa.table(columns)
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as text; whole numbers without a fraction, as 1 and 1.0 are the same name."""
+    if not pa.types.is_floating(column.type):
+        return column
+    names = [
+        None if value is None else f"{value:.0f}" if value.is_integer() else repr(value) for value in column.to_pylist()
+    ]
+    return pa.chunked_array([pa.array(names, pa.string())])
+
+
+def near_miss(name: str, found: Sequence[str]) -> str:
+    """A hint at what was probably meant."""
+    alike = {one.lower(): one for one in found}
+    close = difflib.get_close_matches(name.lower(), alike, 1)
+    return f" (did you mean {alike[close[0]]!r}?)" if close else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:40]) for name in names[:30]) + (
+        f" and {len(names) - 30} more" if len(names) > 30 else ""
+    )

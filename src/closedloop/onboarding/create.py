@@ -1,0 +1,161 @@
+"""`closedloop new`: from a user's file or folder to conf/source/<task>.yaml and conf/task/<task>.yaml."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from closedloop.composition import compose
+from closedloop.config import Params, parse
+from closedloop.errors import ConfigError, DataError
+from closedloop.files import write_text
+from closedloop.onboarding.commented import Noted, to_yaml
+from closedloop.onboarding.limits import monitor_limits, validation_limits
+from closedloop.onboarding.placing import place
+from closedloop.onboarding.proposal import Asked, Proposal, RawFile
+from closedloop.onboarding.recognisers import recognise
+from closedloop.onboarding.report import report
+from closedloop.onboarding.sections import CHECK
+from closedloop.onboarding.settings import defaults, task_content
+from closedloop.preparation.raw import read_raw
+from closedloop.preparation.validation import validate
+from closedloop.tasks import get_task
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+FOLDERS = ("source", "task")
+
+
+def create(asked: Asked, conf: Path = Path("conf")) -> str:
+    """Look at the data, write both files, return what was assumed, as text for a terminal.
+
+    The data are read and checked as the stages will do it before anything is written. Raises ConfigError for a name
+    that is taken or cannot be one, DataError when the data cannot be used: nothing is written then.
+    """
+    files = [conf / folder / f"{asked.task}.yaml" for folder in FOLDERS]
+    _require_new(asked.task, files)
+    recogniser = recognise(asked.path)
+    with tempfile.TemporaryDirectory(prefix="closedloop-new-") as scratch:
+        raw, trial = Path(scratch) / "raw", Path(scratch) / "conf"
+        raw.mkdir()
+        shutil.copytree(conf, trial)
+        file = recogniser.place(asked.path)
+        with tqdm(total=5, desc=f"look at {asked.path.name}", delay=1, unit="step") as bar:
+            digest = place(asked.path, file, raw)
+            bar.update()
+            with _called(raw / file.name, asked.path):
+                proposal = recogniser.look(raw / file.name, asked)
+                bar.update()
+                source = _source(asked.path, file, digest, proposal)
+                with _left_out_told(proposal):
+                    texts = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
+    for path, text in zip(files, texts, strict=True):
+        write_text(path, text)
+    return report(asked, proposal, files)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Both files, in a copy of the configuration until they are right."""
+
+    conf: Path
+    asked: Asked
+    proposal: Proposal
+    source: dict[str, Any]
+
+    def write(self, found: dict[str, dict[str, Any]]) -> list[str]:
+        """Write both with the settings found since, by section; return their texts."""
+        content = task_content(self.asked, self.proposal)
+        for section, settings in found.items():
+            content[section] = {**content.get(section, {}), **settings}
+        name = self.asked.task
+        head = f"{name}: written by `closedloop new` from {self.asked.path.name}, and yours to change; guesses: {CHECK}"
+        chosen = "\n".join(f"  - {line}" for line in defaults(self.asked, self.proposal))
+        sections = "\n".join(to_yaml({key: section}) for key, section in content.items() if section)
+        texts = [
+            f"# {head}\n{to_yaml(self.source)}",
+            f"# @package _global_\n# {head}\ndefaults:\n{chosen}\n\n{sections}",
+        ]
+        for folder, text in zip(FOLDERS, texts, strict=True):
+            (self.conf / folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return texts
+
+    def params(self) -> Params:
+        return parse(compose(self.asked.task, (), self.conf), f"the configuration of {self.asked.task}")
+
+
+def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> list[str]:
+    """The text of both files, with the limits that the data need; raises DataError when data fail a check even so."""
+    draft.write({})
+    params = draft.params()
+    examples = read_raw(raw, params)
+    found = {"validation": validation_limits(examples, params)}
+    done()
+    draft.write(found)
+    params = draft.params() if found["validation"] else params
+    _require_valid(examples, params, draft.asked.path)
+    done()
+    found["monitor"] = monitor_limits(examples, params)
+    done()
+    return draft.write(found)
+
+
+@contextmanager
+def _called(placed: Path, path: Path) -> Iterator[None]:
+    """Errors name the user's file, and not where it has been placed to look at it."""
+    try:
+        yield
+    except DataError as error:
+        message = str(error).replace(str(placed), str(path))
+        raise DataError(message if str(path) in message else f"{path}: {message}") from None
+
+
+@contextmanager
+def _left_out_told(proposal: Proposal) -> Iterator[None]:
+    """Errors about what is left of the data say what is not: that may be the cause."""
+    try:
+        yield
+    except DataError as error:
+        left = "".join(f"\n  - {row.name}: {row.why}" for row in proposal.rows if row.taken_as == "left out")
+        raise DataError(f"{error}" + (f"\nLeft out were:{left}" if left else "")) from None
+
+
+def _require_new(task: str, files: list[Path]) -> None:
+    if not NAME.fullmatch(task):
+        raise ConfigError(f"TASK is {task!r}; a name has small letters, digits and _, and begins with a letter")
+    if not files[0].parent.is_dir():
+        raise ConfigError(f"{files[0].parent.resolve()} is no folder; run this in the project's root")
+    there = [str(path) for path in files if path.exists()]
+    if there:
+        raise ConfigError(
+            f"{' and '.join(there)} exist already and are not overwritten; choose another TASK, or delete them"
+        )
+
+
+def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
+    entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
+    entry |= {"member": file.member} if file.member else {}
+    return {
+        "kind": "download",
+        "licence": Noted("unknown", f"{CHECK}: under which you may use the data; it goes into the model's card"),
+        "homepage": Noted(f"file://{path}", "where a person finds out more about them"),
+        "files": Noted(
+            [entry],
+            "acquire reads them there, and stops when they have changed; https://, s3:// and gs:// do as well",
+        ),
+        "format": proposal.format,
+    }
+
+
+def _require_valid(examples: pa.Table, params: Params, path: Path) -> None:
+    result = validate(examples, get_task(params.task.kind), params)
+    if not result.passed:
+        found = "\n".join(f"  - {one.check}: {one.found}; allowed: {one.allowed}" for one in result.failed)
+        raise DataError(f"{path} cannot be learnt from as it is:\n{found}")
