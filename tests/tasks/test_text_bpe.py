@@ -38,7 +38,7 @@ def test_every_character_of_the_alphabet_comes_back_and_every_other_is_unknown(t
 def test_a_limit_cuts_off_the_end_and_changes_nothing_before_it(text: str, longest: int) -> None:
     pairs = learn(HAM, 100)
     whole = pairs.encode(text, 1000)
-    assert len(pairs.encode(text, longest)) == min(longest, len(whole))
+    assert len(pairs.encode(text, longest)) <= longest
     words = [piece[0] for piece in PIECES.finditer(text)]
     if all(len(word) <= longest for word in words):
         assert pairs.encode(text, longest) == whole[:longest]

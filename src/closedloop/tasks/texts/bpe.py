@@ -34,10 +34,13 @@ class BytePairs:
         return SPECIAL + len(self.tokens)
 
     def encode(self, text: str, longest: int) -> list[int]:
-        """The ids of the first `longest` tokens."""
+        """The ids of the first `longest` tokens; of a word of more characters than that, the first ones alone count.
+
+        To merge a word takes time that grows with the square of its length.
+        """
         found: list[int] = []
         for piece in PIECES.finditer(text):
-            found += self._word(piece[0][:longest])  # a token has a character or more: what follows is cut off anyway
+            found += self._word(piece[0][:longest])
             if len(found) >= longest:
                 break
         return found[:longest]
