@@ -91,6 +91,8 @@ class _Drill:
             with self.report.phase("retrain", "a new champion") as phase:
                 self.project.run("retrain")
                 champion = self._gate(phase, paths, promoted=True)
+                if not phase.passed:  # all that follows needs the new champion
+                    raise ClosedLoopError(phase.seen)
             with self.report.phase("the server follows", f"version {champion}, without a restart") as phase:
                 client.wait_for_version(champion)
                 phase.version, phase.passed = champion, True
