@@ -13,8 +13,8 @@ from machine import describe_machine
 
 from closedloop.files import read_json, write_json
 
-# not those that destroy what no retraining brings back: noise, occlusion, and 8x8 images turned by 38 degrees
-SCENARIOS = {"contrast": 4, "inversion": 5, "blur": 5}
+# those that hide what a digit is and do not destroy it, as noise, occlusion, blur and rotation do with 8x8 pixels
+SCENARIOS = {"contrast": 4, "inversion": 5, "mirroring": 5}
 
 
 def main() -> None:

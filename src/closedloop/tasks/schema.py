@@ -285,7 +285,7 @@ KINDS = {
         formats=("idx",),
         models=("cnn", "resnet"),
         augmentations=("affine",),
-        scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "inversion", "imbalance"),
+        scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "inversion", "mirroring", "imbalance"),
     ),
     "sounds": Kind(
         formats=("wav_archive",),

@@ -22,6 +22,7 @@ CONTRAST = (0.75, 0.60, 0.45, 0.30, 0.15)  # factor on the distance of each pixe
 ROTATION = (8, 16, 25, 38, 55)  # degrees, half of the images one way, half the other
 OCCLUSION = (0.14, 0.25, 0.36, 0.50, 0.62)  # side of the square that hides the image, share of the image's side
 INVERSION = (0.15, 0.30, 0.45, 0.65, 1.0)  # way of each level towards its negative
+MIRRORING = (0.15, 0.30, 0.45, 0.65, 1.0)  # share of the images that arrive the wrong way round
 IMBALANCE = (0.15, 0.30, 0.45, 0.65, 0.85)  # share of the rows that is redrawn from the few favoured classes
 
 
@@ -90,6 +91,12 @@ def _inversion(images: Images, share: float, _rng: np.random.Generator) -> Image
     return _to_bytes(levels + share * (255 - 2 * levels))
 
 
+def _mirroring(images: Images, share: float, rng: np.random.Generator) -> Images:
+    """Left and right exchanged, as by a scanner or camera that is set up wrongly."""
+    chosen = rng.random(len(images)) < share
+    return np.where(chosen[:, None, None], images[:, :, ::-1], images)
+
+
 def _imbalance(examples: pa.Table, share: float, rng: np.random.Generator) -> pa.Table:
     """Redraw rows so that a few classes, chosen at random, are over-represented; a row may then arrive repeatedly."""
     if LABEL not in examples.column_names or examples.column(LABEL).null_count:
@@ -107,4 +114,5 @@ CORRUPTIONS: dict[str, tuple[Callable[[Images, float, np.random.Generator], Imag
     "rotation": (_rotation, ROTATION),
     "occlusion": (_occlusion, OCCLUSION),
     "inversion": (_inversion, INVERSION),
+    "mirroring": (_mirroring, MIRRORING),
 }
