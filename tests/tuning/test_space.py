@@ -60,7 +60,7 @@ def test_every_shipped_space_can_be_searched_and_holds_what_the_network_is_confi
         ("optimizer.lr", {"low": 1, "high": 0.02}, "low (1) must lie below high (0.02)"),
         ("optimizer.lr", {"low": 0, "high": 1, "log": True}, "low must be above 0 with log: true"),
         ("model.padding", {"low": 0, "high": 1}, "has no numbers between two others"),
-        ("model.padding", {"choice": ["same", "none"]}, "Input should be 'valid' or 'same'"),
+        ("model.padding", {"choice": ["same", "none"]}, "Input should be 'auto', 'valid' or 'same'"),
         ("model.filters", {"choice": [[8, 0], [8]]}, "Input should be greater than or equal to 1 (found 0)"),
         ("model.dense", {"choice": [[8], [8]]}, "choice must list at least two values, each once"),
         ("model.pooled_layers", {"low": 0, "high": 1.5}, "is a whole number: so must be high"),

@@ -102,7 +102,7 @@ def test_a_search_leaves_one_run_with_a_run_for_each_training_below_it(
     monkeypatch.chdir(project.root)
     client = connect(params)
     runs = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
-    parents = [run for run in runs if run.data.tags["closedloop.stage"] == "tune"]
+    parents = [run for run in runs if run.data.tags.get("closedloop.stage") == "tune"]
     assert [run.info.status for run in parents] == ["FINISHED"]
     below = {run.info.run_name.split(",")[0]: run for run in runs if run not in parents}
     assert {run.data.tags["mlflow.parentRunId"] for run in below.values()} == {parents[0].info.run_id}
