@@ -70,8 +70,9 @@ class Source(Section):
         if len(set(names)) != len(names):
             raise ValueError(f"the names of files must be distinct: {', '.join(names)}")
         used = [name for part in self.format.parts for name in part.files]
-        if len(set(used)) != len(used):
-            raise ValueError(f"format.parts must name each file once: {', '.join(used)}")
+        contents = [name for part in self.format.parts for name in part.contents]
+        if len(set(contents)) != len(contents):
+            raise ValueError(f"format.parts must name each file once: {', '.join(contents)}")
         absent = sorted(set(used) - set(names))
         if self.kind == "download" and absent:
             listed = f"listed: {', '.join(names)}"
@@ -87,6 +88,7 @@ class Validation(Section):
     max_duplicate_share: Share = 0.05  # further copies of an example, within one official part
     max_leaked_share: Share = 0.0  # test examples that stand in another official part as well
     max_conflicting_share: Share = 0.001  # same content, different labels
+    max_unreadable_share: Share = 0.0  # of the files in a folder of images; such files are left out
     max_blank_share: Share = 0.001  # without content: one value only, white space only, missing values only
     max_missing_share: Share = 0.5  # of the values of one column of a table
     max_distinct_share: Share = 0.5  # distinct values of one category of a table; with more it is a name, or a number

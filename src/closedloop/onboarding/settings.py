@@ -57,6 +57,7 @@ def defaults(asked: Asked, proposal: Proposal) -> list[str]:
 
 
 _PARTS = {
+    "images": ["override /augmentation: affine"],
     "tables": ["override /model: mlp", "override /scheduler: cosine"],
     "texts": [
         "override /preprocess: texts",
@@ -69,7 +70,7 @@ _PARTS = {
         "override /augmentation: spectrogram",
     ],
 }
-_DRILLS = {"tables": "inflation", "texts": "obfuscation", "sounds": "telephone"}
+_DRILLS = {"images": "contrast", "tables": "inflation", "texts": "obfuscation", "sounds": "telephone"}
 
 
 def _validation(proposal: Proposal) -> dict[str, Any]:
@@ -104,8 +105,13 @@ def _production_share(examples: int) -> float:
 
 def _trainer(kind: str, examples: int) -> dict[str, Any]:
     """Epochs and batches so that the network takes enough steps, and few enough to be waited for."""
-    steps = {"tables": 1500, "texts": 800, "sounds": 800}[kind]
-    largest, longest = {"tables": (512, 60), "texts": (32, 20), "sounds": (64, 40)}[kind]
+    steps = {"images": 1200, "tables": 1500, "texts": 800, "sounds": 800}[kind]
+    largest, longest = {
+        "images": (128, 40),
+        "tables": (512, 60),
+        "texts": (32, 20),
+        "sounds": (64, 40),
+    }[kind]
     batch = min(largest, max(16, 2 ** round(math.log2(max(1, examples / 50)))))
     epochs = min(longest, max(6, round(steps * batch / examples)))
     return {

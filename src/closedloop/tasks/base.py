@@ -107,4 +107,4 @@ class Task(Protocol):
         """Examples as they would arrive after the world has changed; `none` returns them as they are."""
 
     def look(self, examples: "pa.Table", row: int) -> NDArray[np.uint8] | str:
-        """What a person looks at for one example: a grey image (H, W), or text."""
+        """What a person looks at for one example: an image, grey (H, W) or in colour (H, W, 3), or text."""

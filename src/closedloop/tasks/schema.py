@@ -22,6 +22,11 @@ class Part(Section):
         """The names of the files that hold it."""
         raise NotImplementedError
 
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """What in the files holds it; no two parts share any."""
+        return self.files
+
 
 class IdxPart(Part):
     images: FileName
@@ -49,6 +54,70 @@ class Idx(RawFormat):
     name: Literal["idx"]
     parts: Annotated[list[IdxPart], Field(min_length=1)]
     pixel_max: Annotated[int, Field(ge=1, le=255)]  # the value in the raw files that means full white
+
+    @property
+    def fit_to(self) -> None:
+        """All images are of one size; a request of another one is refused."""
+        return None
+
+
+class Pictures(RawFormat):
+    """What images have that come in sizes and colours of their own."""
+
+    channels: Literal[1, 3] | None = None  # grey or colour; without it, colour if any image has some
+    size: tuple[Positive, Positive] | None = None  # height, width; without it all images must be of one size
+    # what is done to another size, in files and in requests: black beside it, its middle alone, or another shape
+    fit: Literal["pad", "crop", "stretch"] = "pad"
+
+    @property
+    def pixel_max(self) -> int:
+        return 255
+
+    @property
+    def fit_to(self) -> Literal["pad", "crop", "stretch"] | None:
+        """What becomes of a request of another size; None: it is refused."""
+        return self.fit if self.size else None
+
+
+class ImagePart(Part):
+    archive: FileName
+    folder: str = ""  # train or test, say: the folder above the classes' where an archive holds several parts
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.archive,)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        return (f"{self.archive}/{self.folder}",)
+
+
+class ImageFolder(Pictures):
+    """Image files in a zip or tar, in a folder a class; a local folder becomes a zip when it is acquired."""
+
+    name: Literal["image_folder"]
+    parts: Annotated[list[ImagePart], Field(min_length=1)]
+
+
+class ArraysPart(Part):
+    file: FileName
+    images: str = "images"  # the array's name: (N, H, W) or (N, H, W, 3), bytes or floats from 0 to 1
+    labels: str = "labels"  # class names, or their places in task.classes, from 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        return (f"{self.file}/{self.images}", f"{self.file}/{self.labels}")
+
+
+class ImageArrays(Pictures):
+    """Images and labels as named arrays of an .npz file, as numpy.savez writes them."""
+
+    name: Literal["image_arrays"]
+    parts: Annotated[list[ArraysPart], Field(min_length=1)]
 
 
 class ArchivePart(Part):
@@ -218,7 +287,10 @@ class TextArchive(Archive):
     encoding: Encoding = "utf-8"
 
 
-Format = Annotated[Idx | WavArchive | Table | TextTable | TextColumns | TextArchive, Field(discriminator="name")]
+Format = Annotated[
+    Idx | ImageFolder | ImageArrays | WavArchive | Table | TextTable | TextColumns | TextArchive,
+    Field(discriminator="name"),
+]
 
 
 class NoFeatures(Section):
@@ -282,10 +354,10 @@ class Kind:
 
 KINDS = {
     "images": Kind(
-        formats=("idx",),
+        formats=("idx", "image_folder", "image_arrays"),
         models=("cnn", "resnet"),
         augmentations=("affine",),
-        scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "inversion", "mirroring", "imbalance"),
+        scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "inversion", "mirroring", "tint", "imbalance"),
     ),
     "sounds": Kind(
         formats=("wav_archive",),

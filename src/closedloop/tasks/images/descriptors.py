@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from closedloop.tasks.images.pictures import luminance
+
 Floats = NDArray[np.float64]
 Levels = NDArray[np.float32]
 
@@ -11,7 +13,16 @@ CHUNK = 2048  # images at a time: bounds the memory, stays in the cache
 
 
 def describe(images: NDArray[np.uint8]) -> pd.DataFrame:
-    """Describe images (N, H, W) by float64 columns; levels are shares of full white, lengths shares of the side.
+    """Describe images (N, H, W), or (N, H, W, 3) in colour, by float64 columns.
+
+    Levels are shares of full white, lengths shares of the side. Of colours the luminance is described, and besides:
+
+    saturation       mean share of its strongest channel by which a pixel's weakest falls short
+    red_green        mean of red less green
+    yellow_blue      mean of (red + green) / 2 less blue
+    colourfulness    how far the two spread and lie from grey, as Hasler and Suesstrunk (2003) weigh it
+
+    Of all images:
 
     brightness       mean level
     contrast         standard deviation of the levels
@@ -29,16 +40,22 @@ def describe(images: NDArray[np.uint8]) -> pd.DataFrame:
     elongation       1 for mass on a line, 0 for mass without a main direction
     diagonal_edges   share of edge energy that is diagonal: 0 for edges along the axes, 1 at 45 degrees
 
-    Raises ValueError when the images are not uint8 (N, H, W) with sides of at least 3.
+    Raises ValueError when the images are not uint8 with sides of at least 3.
     """
-    if images.dtype != np.uint8 or images.ndim != 3 or min(images.shape[1:]) < 3:
-        raise ValueError(f"expected uint8 images (N, H, W) with sides of 3 or more, got {images.dtype} {images.shape}")
+    coloured = images.ndim == 4 and images.shape[3] == 3
+    if images.dtype != np.uint8 or not (images.ndim == 3 or coloured) or min(images.shape[1:3]) < 3:
+        raise ValueError(
+            f"expected uint8 images (N, H, W) or (N, H, W, 3) with sides of 3 or more, got {images.dtype} "
+            f"{images.shape}"
+        )
     starts = range(0, max(len(images), 1), CHUNK)
     parts = [_describe(images[start : start + CHUNK]) for start in starts]
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def _describe(images: NDArray[np.uint8]) -> dict[str, Floats]:
+    if images.ndim == 4:
+        return {**_describe(luminance(images)), **_colours(images)}
     levels: Levels = images.astype(np.float32) / np.float32(255)
     contrast = levels.std(axis=(1, 2), dtype=np.float64)
     down, right = np.diff(levels, axis=1), np.diff(levels, axis=2)
@@ -53,6 +70,22 @@ def _describe(images: NDArray[np.uint8]) -> dict[str, Floats]:
         "plateau_share": (_plateaus(down, levels[:, 1:]) + _plateaus(right, levels[:, :, 1:])) / 2,
         **_shape(levels),
         "diagonal_edges": _diagonal_edges(levels),
+    }
+
+
+def _colours(images: NDArray[np.uint8]) -> dict[str, Floats]:
+    colours: Levels = images.astype(np.float32) / np.float32(255)
+    red, green, blue = np.moveaxis(colours, -1, 0)
+    strongest = colours.max(axis=-1)
+    short = strongest - colours.min(axis=-1)
+    saturation = np.divide(short, strongest, out=np.zeros_like(short), where=strongest > 0)
+    first, second = red - green, (red + green) / 2 - blue
+    spread = np.hypot(first.std(axis=(1, 2), dtype=np.float64), second.std(axis=(1, 2), dtype=np.float64))
+    return {
+        "saturation": _mean(saturation),
+        "red_green": _mean(first),
+        "yellow_blue": _mean(second),
+        "colourfulness": spread + 0.3 * np.hypot(_mean(first), _mean(second)),
     }
 
 

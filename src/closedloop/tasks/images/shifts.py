@@ -23,6 +23,7 @@ ROTATION = (8, 16, 25, 38, 55)  # degrees, half of the images one way, half the 
 OCCLUSION = (0.14, 0.25, 0.36, 0.50, 0.62)  # side of the square that hides the image, share of the image's side
 INVERSION = (0.15, 0.30, 0.45, 0.65, 1.0)  # way of each level towards its negative
 MIRRORING = (0.15, 0.30, 0.45, 0.65, 1.0)  # share of the images that arrive the wrong way round
+TINT = (0.10, 0.20, 0.35, 0.50, 0.70)  # by which red gains and blue loses
 IMBALANCE = (0.15, 0.30, 0.45, 0.65, 0.85)  # share of the rows that is redrawn from the few favoured classes
 
 
@@ -37,11 +38,10 @@ def shift(examples: pa.Table, scenario: str, severity: int, rng: np.random.Gener
         raise ConfigError(f"traffic.severity must be from 1 to 5, not {severity}")
     if scenario == "imbalance":
         return _imbalance(examples, IMBALANCE[severity - 1], rng)
-    if scenario not in CORRUPTIONS:
-        raise ConfigError(
-            f"traffic.scenario must be one of none, {', '.join(CORRUPTIONS)}, imbalance, not {scenario!r}"
-        )
-    corrupt, strengths = CORRUPTIONS[scenario]
+    known = CORRUPTIONS | COLOURED
+    if scenario not in known:
+        raise ConfigError(f"traffic.scenario must be one of none, {', '.join(known)}, imbalance, not {scenario!r}")
+    corrupt, strengths = known[scenario]
     return with_pixels(examples, corrupt(pixels(examples), strengths[severity - 1], rng))
 
 
@@ -55,13 +55,14 @@ def _noise(images: Images, deviation: float, rng: np.random.Generator) -> Images
 
 def _blur(images: Images, sigma: float, _rng: np.random.Generator) -> Images:
     # strokes are about as many pixels wide as the square root of the side: so grows the kernel that spoils them as much
-    sigma *= np.sqrt(max(images.shape[1:]) / 8)
-    return _to_bytes(ndimage.gaussian_filter(images.astype(np.float32), (0, sigma, sigma), mode="nearest"))
+    sigma *= np.sqrt(max(images.shape[1:3]) / 8)
+    deviations = (0, sigma, sigma, 0)[: images.ndim]  # never from channel to channel
+    return _to_bytes(ndimage.gaussian_filter(images.astype(np.float32), deviations, mode="nearest"))
 
 
 def _contrast(images: Images, factor: float, _rng: np.random.Generator) -> Images:
     levels = images.astype(np.float32)
-    mean = levels.mean(axis=(1, 2), keepdims=True)
+    mean = levels.mean(axis=tuple(range(1, levels.ndim)), keepdims=True)
     return _to_bytes(mean + factor * (levels - mean))
 
 
@@ -75,15 +76,16 @@ def _rotation(images: Images, degrees: float, rng: np.random.Generator) -> Image
 
 def _occlusion(images: Images, share: float, rng: np.random.Generator) -> Images:
     """Hide a square at a random place behind one level of grey, drawn for each image."""
-    count, height, width = images.shape
+    count, height, width = images.shape[:3]
     side = max(1, round(share * min(height, width)))
     top, left = rng.integers(height - side + 1, size=count), rng.integers(width - side + 1, size=count)
     rows, columns = np.arange(height), np.arange(width)
     hidden_rows = (rows >= top[:, None]) & (rows < top[:, None] + side)  # (N, H)
     hidden_columns = (columns >= left[:, None]) & (columns < left[:, None] + side)  # (N, W)
     hidden = hidden_rows[:, :, None] & hidden_columns[:, None, :]
-    grey = rng.integers(256, size=(count, 1, 1), dtype=np.uint8)
-    return np.where(hidden, grey, images)
+    channels = (1,) * (images.ndim - 3)
+    grey = rng.integers(256, size=(count, 1, 1, *channels), dtype=np.uint8)
+    return np.where(hidden.reshape(*hidden.shape, *channels), grey, images)
 
 
 def _inversion(images: Images, share: float, _rng: np.random.Generator) -> Images:
@@ -94,7 +96,14 @@ def _inversion(images: Images, share: float, _rng: np.random.Generator) -> Image
 def _mirroring(images: Images, share: float, rng: np.random.Generator) -> Images:
     """Left and right exchanged, as by a scanner or camera that is set up wrongly."""
     chosen = rng.random(len(images)) < share
-    return np.where(chosen[:, None, None], images[:, :, ::-1], images)
+    return np.where(chosen.reshape(-1, *[1] * (images.ndim - 1)), images[:, :, ::-1], images)
+
+
+def _tint(images: Images, share: float, _rng: np.random.Generator) -> Images:
+    """Another white balance: red gains, blue loses."""
+    if images.ndim == 3:
+        raise ConfigError("traffic.scenario tint needs images in colour; these are grey: choose another scenario")
+    return _to_bytes(images.astype(np.float32) * np.array([1 + share, 1, 1 - share], np.float32))
 
 
 def _imbalance(examples: pa.Table, share: float, rng: np.random.Generator) -> pa.Table:
@@ -116,3 +125,4 @@ CORRUPTIONS: dict[str, tuple[Callable[[Images, float, np.random.Generator], Imag
     "inversion": (_inversion, INVERSION),
     "mirroring": (_mirroring, MIRRORING),
 }
+COLOURED = {"tint": (_tint, TINT)}  # needs colours

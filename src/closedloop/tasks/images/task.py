@@ -1,4 +1,4 @@
-"""Classification of grey images of one size."""
+"""Classification of images, grey or in colour."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from closedloop.data.idx import read_idx
 from closedloop.errors import DataError
 from closedloop.files import read_json, write_json
 from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor
-from closedloop.tasks.images.request import IMAGE, column, decode_image, encode_png, image_schema, pixels
+from closedloop.tasks.images.pictures import Fit
+from closedloop.tasks.images.request import IMAGE, Form, column, decode_image, encode_png, image_schema, pixels
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
     from closedloop.config import Params
-    from closedloop.tasks.schema import Idx, IdxPart
+    from closedloop.tasks.schema import Idx, Pictures
 
 
 NEIGHBOURS, SMOOTHING = 3, 0.1  # of the baseline
@@ -28,43 +28,54 @@ NEIGHBOURS, SMOOTHING = 3, 0.1  # of the baseline
 
 @dataclass(frozen=True)
 class ImagePreprocessor:
-    """Scales pixels to mean 0 and deviation 1 over the training split."""
+    """Scales pixels to mean 0 and deviation 1 over the training split, each channel by itself."""
 
     classes: list[str]
     height: int
     width: int
-    mean: float  # of pixel / 255, over the training split
-    std: float
+    mean: float | list[float]  # of pixel / 255, over the training split; one a channel in colour
+    std: float | list[float]
+    fit: Fit | None = None  # what becomes of a request of another size; without it, it is refused
+
+    @cached_property
+    def form(self) -> Form:
+        return Form(self.height, self.width, np.size(self.mean), self.fit)
 
     @property
     def cardinalities(self) -> dict[str, list[int]]:
         return {}
 
     def transform(self, examples: "pa.Table") -> Arrays:
-        """Images (N, H, W) of 0..255 -> standardised (N, 1, H, W)."""
+        """Images (N, H, W) or (N, H, W, 3) of 0..255 -> standardised (N, channels, H, W)."""
         images = pixels(examples)
-        if images.shape[1:] != (self.height, self.width):
-            raise DataError(f"images are {images.shape[1:]}, the model takes {(self.height, self.width)}")
-        return {"inputs": self._levels[images][:, None]}
+        if images.shape[1:] != self.form.shape:
+            raise DataError(f"images are {images.shape[1:]}, the model takes {self.form.shape}")
+        return {"inputs": self._standardised(images)}
 
     def inputs(self, records: list[dict[str, Any]]) -> Arrays:
-        return {"inputs": self._levels[self._images(records)][:, None]}
+        return {"inputs": self._standardised(self._images(records))}
+
+    def _standardised(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.form.channels == 1:
+            return self._levels[0][images][:, None]
+        return np.stack([levels[images[..., channel]] for channel, levels in enumerate(self._levels)], axis=1)
 
     @cached_property
-    def _levels(self) -> NDArray[np.float32]:
-        """One value for each of the 256 grey levels: exact, and no temporary arrays."""
-        return ((np.arange(256) / 255 - self.mean) / self.std).astype(np.float32)
+    def _levels(self) -> list[NDArray[np.float32]]:
+        """One value for each of the 256 levels of each channel: exact, and no temporary arrays."""
+        pairs = zip(np.atleast_1d(self.mean), np.atleast_1d(self.std), strict=True)
+        return [((np.arange(256) / 255 - mean) / std).astype(np.float32) for mean, std in pairs]
 
     def request_schema(self) -> dict[str, Any]:
         return {
             "type": "object",
-            "properties": {IMAGE: image_schema(self.height, self.width)},
+            "properties": {IMAGE: image_schema(self.form)},
             "required": [IMAGE],
             "additionalProperties": False,
         }
 
     def request_example(self) -> dict[str, Any]:
-        image = np.zeros((self.height, self.width), np.uint8)
+        image = np.zeros(self.form.shape, np.uint8)
         image[self.height // 8 : -(self.height // 8) or None, self.width * 2 // 5 : self.width * 3 // 5] = 255  # a bar
         return {IMAGE: encode_png(image)}  # as rows it would fill screens
 
@@ -75,13 +86,13 @@ class ImagePreprocessor:
         return pa.table({IMAGE: column(self._images(records))})
 
     def _images(self, records: list[dict[str, Any]]) -> NDArray[np.uint8]:
-        """(N, H, W)"""
-        images = np.empty((len(records), self.height, self.width), np.uint8)
+        """(N, H, W), or (N, H, W, 3)"""
+        images = np.empty((len(records), *self.form.shape), np.uint8)
         for row, record in enumerate(records):
             if not isinstance(record, dict) or record.keys() != {IMAGE}:
                 raise BadRecord(row, "", f"expected an object with exactly one field, {IMAGE!r}")
             try:
-                images[row] = decode_image(record[IMAGE], self.height, self.width)
+                images[row] = decode_image(record[IMAGE], self.form)
             except ValueError as error:
                 raise BadRecord(row, IMAGE, str(error)) from None
         return images
@@ -90,60 +101,20 @@ class ImagePreprocessor:
         return [{IMAGE: image.tolist()} for image in pixels(examples)]
 
     def save(self, folder: Path) -> None:
-        write_json(folder / "preprocessor.json", {"kind": "images", **asdict(self)})
+        content = {name: value for name, value in asdict(self).items() if value is not None}
+        write_json(folder / "preprocessor.json", {"kind": "images", **content})
 
 
 class Images:
-    """Images in IDX files, one label each."""
+    """Images in a folder a class, in arrays or in IDX files; one label each."""
 
     takes_missing = False
 
     def read(self, raw: Path, params: "Params") -> "pa.Table":
-        """Read the source's parts; pixels are stretched so that pixel_max becomes 255, labels become class names.
+        """Read the source's parts; raises DataError when a file is missing or broken, or images do not fit together."""
+        from closedloop.tasks.images.raw import read_examples
 
-        Values above pixel_max become larger than 255, in a wider type, and label bytes without a class get a name that
-        is none: `examine` and validation report them. Raises DataError when a file is missing or broken, images and
-        labels differ in number, or parts in image size.
-        """
-        import pyarrow as pa
-
-        from closedloop.data.examples import ID, LABEL, PART
-
-        parts = [(part, *self._read_part(raw, part)) for part in _format(params).parts]
-        sizes = {f"{part.images} {images.shape[1]}x{images.shape[2]}" for part, images, _ in parts}
-        if len({images.shape[1:] for _, images, _ in parts}) > 1:
-            raise DataError(f"images must be of one size in all parts, found {', '.join(sorted(sizes))}")
-        scale = _format(params).pixel_max
-        in_range = all(images.max(initial=0) <= scale for _, images, _ in parts)
-        exact = np.round(np.arange(scale + 1 if in_range else 256) * 255 / scale)  # one for each raw value
-        kind: type[np.unsignedinteger[Any]] = np.uint8 if in_range else np.uint16
-        levels = exact.astype(kind)
-        names = [f"(byte {code})" for code in range(256)]
-        names[: len(params.task.classes)] = params.task.classes
-        return pa.concat_tables(
-            pa.table(
-                {
-                    ID: pa.array([f"{part.split}-{row:06d}" for row in range(len(images))], pa.string()),
-                    PART: pa.array([part.split] * len(images), pa.string()),
-                    IMAGE: column(levels[images]),
-                    LABEL: pa.array([names[code] for code in labels.tolist()], pa.string()),
-                }
-            )
-            for part, images, labels in parts
-        )
-
-    def _read_part(self, raw: Path, part: "IdxPart") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        images, labels = read_idx(raw / part.images), read_idx(raw / part.labels)
-        if images.ndim != 3 or labels.ndim != 1:
-            found = f"found {images.ndim} and {labels.ndim}"
-            raise DataError(f"{raw / part.images} must have 3 dimensions and {raw / part.labels} 1, {found}")
-        if len(images) != len(labels):
-            raise DataError(
-                f"{raw / part.images} has {len(images)} images, {raw / part.labels} has {len(labels)} labels"
-            )
-        if 0 in images.shape[1:]:
-            raise DataError(f"{raw / part.images} holds images without pixels: {images.shape[1]}x{images.shape[2]}")
-        return images, labels
+        return read_examples(raw, params)
 
     def fingerprints(self, examples: "pa.Table") -> NDArray[np.uint64]:
         digests = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in pixels(examples)]
@@ -152,17 +123,29 @@ class Images:
     def examine(self, examples: "pa.Table", params: "Params") -> list[Finding]:
         """Values out of range, a scale that does not fit, and blank images: a scanner's cap, a failed decode."""
         from closedloop.data.examples import ID
+        from closedloop.tasks.images.raw import unreadable
 
-        flat = pixels(examples).reshape(examples.num_rows, -1)
+        images = pixels(examples)
+        flat = images.reshape(examples.num_rows, images.shape[1] * images.shape[2], -1)  # (N, pixels, channels)
         lowest, highest = flat.min(axis=1), flat.max(axis=1)
-        beyond, blank = np.flatnonzero(highest > 255), np.flatnonzero(lowest == highest)
+        blank, highest = np.flatnonzero((lowest == highest).all(axis=1)), highest.max(axis=1)
+        beyond = np.flatnonzero(highest > 255)
         limits, scale = params.validation, _format(params).pixel_max
+        faults, files = unreadable(examples)
         largest = round(int(highest.max()) * scale / 255)  # as in the raw files
 
         def ids(rows: NDArray[np.intp]) -> tuple[str, ...]:
             return tuple(examples.column(ID).take(rows[:10]).to_pylist())
 
+        folder = Finding(
+            check="unreadable files",
+            passed=len(faults) <= limits.max_unreadable_share * files,
+            found=f"{len(faults)} of {files} files cannot be used",
+            allowed=f"a share of at most {limits.max_unreadable_share} (validation.max_unreadable_share)",
+            examples=tuple(f"{name} {fault}" for name, fault in list(faults.items())[:10]),
+        )
         return [
+            *([folder] if params.source.format.name == "image_folder" else []),
             Finding(
                 check="value range",
                 passed=not len(beyond),
@@ -187,20 +170,22 @@ class Images:
         ]
 
     def fit(self, train: "pa.Table", params: "Params") -> Preprocessor:
-        """Mean and deviation of all pixels of the training split.
+        """Mean and deviation of all pixels of the training split, in each channel.
 
         Raises DataError when every pixel is the same, as nothing can be learnt then.
         """
         images = pixels(train)
         if images.dtype != np.uint8:
             raise DataError("pixels are larger than source.format.pixel_max allows; see the validate stage")
-        counts = np.bincount(images.reshape(-1), minlength=256)  # exact, whatever the order of the sum
-        levels = np.arange(256) / 255
-        mean = float(counts @ levels / counts.sum())
-        std = float(np.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))
-        if std == 0:
+        channels = [images] if images.ndim == 3 else [images[..., channel] for channel in range(images.shape[3])]
+        moments = [_moments(levels) for levels in channels]
+        means, deviations = [mean for mean, _ in moments], [deviation for _, deviation in moments]
+        if not max(deviations):
             raise DataError("all pixels of the training split are equal: there is nothing to learn from")
-        return ImagePreprocessor(params.task.classes, images.shape[1], images.shape[2], mean, std)
+        deviations = [deviation or 1.0 for deviation in deviations]  # an empty channel among others stays empty
+        fit = _format(params).fit_to
+        mean, deviation = (means, deviations) if len(channels) > 1 else (means[0], deviations[0])
+        return ImagePreprocessor(params.task.classes, images.shape[1], images.shape[2], mean, deviation, fit)
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
         content = read_json(folder / "preprocessor.json")
@@ -242,8 +227,16 @@ class Images:
         return image
 
 
-def _format(params: "Params") -> "Idx":
-    return cast("Idx", params.source.format)  # the configuration has seen to it
+def _moments(levels: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and deviation of level / 255."""
+    counts = np.bincount(levels.reshape(-1), minlength=256)  # exact, whatever the order of the sum
+    shares = np.arange(256) / 255
+    mean = float(counts @ shares / counts.sum())
+    return mean, float(np.sqrt(counts @ (shares - mean) ** 2 / counts.sum()))
+
+
+def _format(params: "Params") -> "Idx | Pictures":
+    return cast("Idx | Pictures", params.source.format)  # the configuration has seen to it
 
 
 TASK = Images()

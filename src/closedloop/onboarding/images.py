@@ -1,0 +1,134 @@
+"""Image files with a subfolder a class."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from closedloop.errors import DataError
+from closedloop.onboarding.archives import TEST, TRAIN, find_folders, holds, place, refuse_columns
+from closedloop.onboarding.commented import Noted
+from closedloop.onboarding.proposal import Asked, Proposal, RawFile
+from closedloop.onboarding.sections import CHECK
+from closedloop.tasks.images.archive import read_files
+from closedloop.tasks.images.folder import is_note
+from closedloop.tasks.images.pictures import has_colour, read_picture
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff")
+LONGEST_SIDE = 64  # pixels: what larger images are brought to, as a CPU learns from them in minutes
+NAMED = 5
+
+
+class Images:
+    form = "images: a folder, or a zip, of PNG, JPEG, GIF, BMP or TIFF files with a subfolder a class"
+
+    def recognises(self, path: Path) -> bool:
+        return any(holds(path, ending) for ending in ENDINGS)
+
+    def place(self, path: Path) -> RawFile:
+        return place(path)
+
+    def look(self, raw: Path, asked: Asked) -> Proposal:
+        """Raises DataError when no file can be read, or files lie in no folder of a class."""
+        refuse_columns(asked)
+        seen = _look(raw)
+        if not seen.sizes:
+            raise DataError(f"{asked.path} holds no image that can be read: {_listed(seen.faults)}")
+        folders = find_folders([*seen.sizes], ".png", str(asked.path))
+        sizes = Counter(seen.sizes.values())
+        (height, width), _ = sizes.most_common(1)[0]
+        spread = f"{height} x {width} pixels" + (f", and {len(sizes) - 1} other sizes" if len(sizes) > 1 else "")
+        colour = "in colour" if seen.coloured else "grey"
+        checks = (f"{len(seen.faults)} files cannot be read, and are left out",) if seen.faults else ()
+        return Proposal(
+            kind="images",
+            why="image files in a folder a class",
+            form=f"a folder a class, {colour}, {spread}",
+            content=f"{len(seen.sizes):,} images" + (", official test split in a folder" if folders.test else ""),
+            format={
+                "name": "image_folder",
+                "parts": _parts(raw.name, [*seen.sizes], official=bool(folders.test)),
+                "channels": Noted(3 if seen.coloured else 1, "3: colour; 1: grey, to which colours are then brought"),
+                **_size(sizes),
+            },
+            classes=folders.classes,
+            left_out=folders.left_out,
+            title=f"images in {asked.path.name}",
+            checks=checks,
+            settings=_validation(seen),
+        )
+
+
+@dataclass
+class _Seen:
+    """What the files of an archive hold."""
+
+    sizes: dict[str, tuple[int, int]]  # path -> height, width
+    faults: dict[str, str]  # path -> why it cannot be read
+    coloured: bool
+    brightest: int
+
+
+def _look(archive: Path) -> _Seen:
+    seen = _Seen({}, {}, coloured=False, brightest=0)
+    for file in tqdm(read_files(archive), desc="images", unit="file", delay=0.5):
+        if is_note(file.path):
+            continue
+        try:
+            if file.fault:
+                raise ValueError(file.fault)
+            image = read_picture(file.content)
+        except ValueError as error:
+            seen.faults[str(file.path)] = str(error)
+            continue
+        seen.sizes[str(file.path)] = (image.shape[0], image.shape[1])
+        seen.coloured = seen.coloured or (image.ndim == 3 and has_colour(image))
+        seen.brightest = max(seen.brightest, int(image.max()))
+    return seen
+
+
+def _parts(archive: str, names: list[str], *, official: bool) -> list[dict[str, str]]:
+    """The parts of the format; raises DataError where more folders than one belong to training or test."""
+    if not official:
+        return [{"split": "all", "archive": archive}]
+    found = sorted({part for name in names for part in name.split("/")[:-2] if part.lower() in TRAIN | TEST})
+    splits = {part: "test" if part.lower() in TEST else "train" for part in found}
+    if len(found) != 2:
+        raise DataError(
+            f"{archive} has the folders {', '.join(found)}; one is taken for training and one for test: move the "
+            "images of the others into them, as the validation split is drawn from training"
+        )
+    return [
+        {"split": split, "archive": archive, "folder": part}
+        for part, split in sorted(splits.items(), key=lambda pair: pair[1] == "test")
+    ]
+
+
+def _size(sizes: Counter[tuple[int, int]]) -> dict[str, Any]:
+    """The size that images are brought to, where they are of several or large."""
+    (height, width), _ = sizes.most_common(1)[0]
+    factor = min(1.0, LONGEST_SIDE / max(height, width))
+    if len(sizes) == 1 and factor == 1:
+        return {}
+    size = [max(8, round(height * factor)), max(8, round(width * factor))]
+    note = f"{CHECK}: height and width that images are brought to, here and in requests; most have {height} x {width}"
+    return {"size": Noted(size, note), "fit": Noted("pad", "or crop, or stretch: what becomes of another shape")}
+
+
+def _validation(seen: _Seen) -> dict[str, dict[str, Any]]:
+    found: dict[str, Any] = {}
+    if seen.faults:
+        share = math.ceil(100 * len(seen.faults) / (len(seen.faults) + len(seen.sizes))) / 100
+        found["max_unreadable_share"] = Noted(share, f"{CHECK}: {_listed(seen.faults)}")
+    if seen.brightest < 0.5 * 255:
+        note = f"{CHECK}: the brightest pixel of all reaches {seen.brightest / 255:.0%} of full white"
+        found["min_value_range"] = Noted(math.floor(seen.brightest / 255 * 90) / 100, note)
+    return {"validation": found} if found else {}
+
+
+def _listed(faults: dict[str, str]) -> str:
+    first = "; ".join(f"{name} {fault}" for name, fault in list(faults.items())[:NAMED])
+    return first + (f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else "")
