@@ -4,6 +4,7 @@ import io
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from closedloop.tasks.images import archive, pictures
 from closedloop.tasks.images.arrays import read_arrays
 from closedloop.tasks.images.folder import read_folder
 from closedloop.tasks.images.pictures import fitted, luminance, read_picture
+from closedloop.tasks.images.raw import read_examples, unreadable
 from closedloop.tasks.schema import ArraysPart, ImageFolder, ImagePart
 
 PART = ImagePart(split="all", archive="a.zip")
@@ -194,3 +196,61 @@ def test_arrays_are_read(tmp_path: Path, images: NDArray[np.generic], shape: tup
 def test_arrays_of_another_form_are_refused(tmp_path: Path, named: dict[str, object], why: str) -> None:
     with pytest.raises(DataError, match=why):
         read_arrays(arrays(tmp_path, **named), ArraysPart(split="all", file="a.npz"), ["no", "yes"])
+
+
+def test_files_of_the_same_name_in_two_archives_are_told_apart(tmp_path: Path) -> None:
+    for name, levels in (("train.zip", RAMP), ("test.zip", RAMP + 1)):
+        packed(tmp_path, {"cat/1.png": png(levels), "dog/bad.png": b"no"}).rename(tmp_path / name)
+    parts = [ImagePart(split=split, archive=f"{split}.zip") for split in ("train", "test")]
+    params = SimpleNamespace(source=SimpleNamespace(format=ImageFolder(name="image_folder", parts=parts)))
+    table = read_examples(tmp_path, params)  # type: ignore[arg-type]
+    assert table.column("id").to_pylist() == ["train.zip/cat/1.png", "test.zip/cat/1.png"]
+    faults, files = unreadable(table)
+    assert (sorted(faults), files) == (["test.zip/dog/bad.png", "train.zip/dog/bad.png"], 4)
+
+
+def tarred(folder: Path, files: dict[str, bytes]) -> Path:
+    path = folder / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as target:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            target.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def test_a_packed_tar_is_read_like_a_zip(tmp_path: Path) -> None:
+    files = {"b/2.png": png(RAMP + 1), "a/1.png": png(RAMP)}
+    of_tar, of_zip = (read_folder(pack(tmp_path, files), PART, PLAIN) for pack in (tarred, packed))
+    assert of_tar.in_order(of_tar.labels) == ["a", "b"]
+    assert np.array_equal(of_tar.images(1), np.stack([RAMP, RAMP + 1]))
+    assert np.array_equal(of_zip.images(1), of_tar.images(1))
+
+
+@pytest.mark.parametrize("form", ["zip", "tar", "npz"])
+def test_damaged_bytes_are_read_or_refused_never_a_crash(tmp_path: Path, form: str) -> None:
+    if form == "npz":
+        path = arrays(tmp_path, images=np.zeros((2, 3, 4), np.uint8), labels=[0, 1])
+    else:
+        path = (packed if form == "zip" else tarred)(tmp_path, {"a/1.png": png(RAMP), "b/2.png": png(RAMP)})
+    whole, refused = path.read_bytes(), 0
+    for place in range(0, len(whole), 5):
+        for content in (whole[:place], whole[:place] + b"\xff\xff" + whole[place + 2 :]):
+            path.write_bytes(content)
+            try:
+                if form == "npz":
+                    read_arrays(path, ArraysPart(split="all", file="a.npz"), ["no", "yes"])
+                else:
+                    read_folder(path, PART, PLAIN)
+            except DataError as error:
+                assert str(path) in str(error)
+                refused += 1
+    assert refused > 10
+
+
+def test_an_array_that_promises_more_than_there_is_memory_is_refused(tmp_path: Path) -> None:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": (1 << 50, 8, 8)})
+    path = packed(tmp_path, {"images.npy": head.getvalue(), "labels.npy": head.getvalue()})
+    with pytest.raises(DataError, match="is damaged"):
+        read_arrays(path, ArraysPart(split="all", file="a.zip"), ["no", "yes"])

@@ -1,10 +1,12 @@
 """Reads image files in a zip or tar in place: nothing is extracted, so neither paths nor links in it can do harm."""
 
+import lzma
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +15,10 @@ from closedloop.errors import DataError
 MOST_BYTES = 64 << 20  # of one file, unpacked
 # an archive unpacks to at most so many times its own size, and a GB: flat pictures pack well, bombs 1000 times as well
 MOST_RATIO, SPARE_BYTES = 200, 1 << 30
+DAMAGED = (  # what the readers of archives raise over bytes that are not as they should be
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+    *(EOFError, MemoryError, OSError, ValueError, RuntimeError),  # NotImplementedError is a RuntimeError
+)
 
 
 @dataclass(frozen=True)
@@ -31,61 +37,65 @@ def read_files(archive: Path) -> Iterator[File]:
     """
     if not archive.is_file():
         raise DataError(f"{archive} is missing; run the acquire stage")
-    if zipfile.is_zipfile(archive):
-        yield from _of_zip(archive)
-    elif tarfile.is_tarfile(archive):
-        yield from _of_tar(archive)
-    else:
-        raise DataError(f"{archive} is neither a zip nor a tar archive, or a damaged one; acquire it again")
+    with damage_told(archive):
+        if zipfile.is_zipfile(archive):
+            yield from _of_zip(archive)
+        elif tarfile.is_tarfile(archive):
+            yield from _of_tar(archive)
+        else:
+            raise DataError(f"{archive} is neither a zip nor a tar archive, or a damaged one; acquire it again")
 
 
 def paths_in(archive: Path) -> list[PurePosixPath]:
     """The paths of the files that `read_files` gives, without their content; it raises alike."""
     if not zipfile.is_zipfile(archive):
         return [file.path for file in read_files(archive)]
-    with zipfile.ZipFile(archive) as opened:
+    with damage_told(archive), zipfile.ZipFile(archive) as opened:
         paths = [PurePosixPath(entry.filename) for entry in opened.infolist() if not entry.is_dir()]
     return [path for path in paths if not _hidden(path)]
 
 
-def _of_zip(archive: Path) -> Iterator[File]:
+@contextmanager
+def damage_told(archive: Path) -> Iterator[None]:
+    """Whatever a reader raises over damaged bytes becomes a DataError."""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            refuse_bomb(archive, sum(entry.file_size for entry in entries))
-            for entry in entries:
-                path = PurePosixPath(entry.filename)
-                if _hidden(path):
-                    continue
-                fault = _fault(path, entry.file_size, link=stat.S_ISLNK(entry.external_attr >> 16))
-                if fault:
-                    yield File(path, fault=fault)
-                    continue
-                try:
-                    with opened.open(entry) as file:
-                        content = file.read(MOST_BYTES + 1)
-                except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-                    yield File(path, fault=f"cannot be unpacked ({error})")  # encrypted, damaged, or packed oddly
-                    continue
-                yield File(path, content, _fault(path, len(content), link=False))
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{archive} is a damaged zip archive ({error}); acquire it again") from None
+        yield
+    except DAMAGED as error:
+        raise DataError(f"{archive} is damaged ({str(error) or type(error).__name__}); acquire it again") from None
+
+
+def _of_zip(archive: Path) -> Iterator[File]:
+    with zipfile.ZipFile(archive) as opened:
+        entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+        refuse_bomb(archive, sum(entry.file_size for entry in entries))
+        for entry in entries:
+            path = PurePosixPath(entry.filename)
+            if _hidden(path):
+                continue
+            fault = _fault(path, entry.file_size, link=stat.S_ISLNK(entry.external_attr >> 16))
+            if fault:
+                yield File(path, fault=fault)
+                continue
+            try:
+                with opened.open(entry) as file:
+                    content = file.read(MOST_BYTES + 1)
+            except DAMAGED as error:
+                yield File(path, fault=f"cannot be unpacked ({error})")  # encrypted, damaged, or packed oddly
+                continue
+            yield File(path, content, _fault(path, len(content), link=False))
 
 
 def _of_tar(archive: Path) -> Iterator[File]:
     total = 0
-    try:
-        with tarfile.open(archive) as opened:
-            for entry in opened:  # in its order: a packed tar can only be read forwards
-                path, total = PurePosixPath(entry.name), total + entry.size
-                refuse_bomb(archive, total)
-                if entry.isdir() or _hidden(path):
-                    continue
-                fault = _fault(path, entry.size, link=not entry.isreg())
-                file = None if fault else opened.extractfile(entry)
-                yield File(path, fault=fault) if file is None else File(path, file.read())
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{archive} is a damaged tar archive ({error}); acquire it again") from None
+    with tarfile.open(archive) as opened:
+        for entry in opened:  # in its order: a packed tar can only be read forwards
+            path, total = PurePosixPath(entry.name), total + entry.size
+            refuse_bomb(archive, total)
+            if entry.isdir() or _hidden(path):
+                continue
+            fault = _fault(path, entry.size, link=not entry.isreg())
+            file = None if fault else opened.extractfile(entry)
+            yield File(path, fault=fault) if file is None else File(path, file.read())
 
 
 def refuse_bomb(archive: Path, unpacked: int) -> None:

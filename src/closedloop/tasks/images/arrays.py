@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.errors import DataError
-from closedloop.tasks.images.archive import refuse_bomb
+from closedloop.tasks.images.archive import damage_told, refuse_bomb
 from closedloop.tasks.images.pictures import Levels
 from closedloop.tasks.schema import ArraysPart
 
@@ -41,26 +41,24 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; run the acquire stage")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            refuse_bomb(path, sum(entry.file_size for entry in archive.infolist()))
-        with np.load(path, allow_pickle=False) as arrays:
-            if name not in arrays.files:
-                raise DataError(
-                    f"{path} holds no array {name!r}, only {', '.join(arrays.files) or 'nothing'}; name it in "
-                    "source.format.parts"
-                )
+    with damage_told(path), zipfile.ZipFile(path) as archive:
+        refuse_bomb(path, sum(entry.file_size for entry in archive.infolist()))
+    with damage_told(path), np.load(path, allow_pickle=False) as arrays:
+        if name not in arrays.files:
+            raise DataError(
+                f"{path} holds no array {name!r}, only {', '.join(arrays.files) or 'nothing'}; name it in "
+                "source.format.parts"
+            )
+        try:
             found: NDArray[Any] = arrays[name]
-            return found
-    except ValueError as error:
-        if "pickle" not in str(error):
-            raise DataError(f"{path}: the array {name} is damaged ({error}); acquire it again") from None
-        raise DataError(
-            f"{path}: the array {name} holds Python objects, which may do harm when read; save it as numbers, or as "
-            "text (dtype str)"
-        ) from None
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise DataError(f"{path} is no .npz file, or a damaged one ({error}); acquire it again") from None
+        except ValueError as error:
+            if "pickle" not in str(error):
+                raise
+            raise DataError(
+                f"{path}: the array {name} holds Python objects, which may do harm when read; save it as numbers, or "
+                "as text (dtype str)"
+            ) from None
+    return found
 
 
 def _bytes(images: NDArray[Any], where: str) -> Levels:

@@ -46,12 +46,15 @@ def unreadable(examples: pa.Table) -> tuple[dict[str, str], int]:
 def _of_folders(raw: Path, config: ImageFolder) -> pa.Table:
     parts = [(part, read_folder(raw / part.archive, part, config)) for part in config.parts]
     channels = config.channels or (3 if any(found.coloured for _, found in parts) else 1)
-    tables = []
+    apart = len({part.archive for part in config.parts}) > 1  # train.zip and test.zip may both hold cat/1.png
+    tables: list[pa.Table] = []
+    faults: dict[str, str] = {}
     for part, found in parts:
-        names, images = found.in_order(found.names), found.images(channels)
-        tables.append(_table(part.split, names, images, found.in_order(found.labels)))
+        above = f"{part.archive}/" if apart else ""
+        names = [above + name for name in found.in_order(found.names)]
+        tables.append(_table(part.split, names, found.images(channels), found.in_order(found.labels)))
+        faults |= {above + name: fault for name, fault in found.faults.items()}
         found.batches.clear()
-    faults = {name: fault for _, found in parts for name, fault in found.faults.items()}
     table = _joined(tables)
     if faults:
         count = str(table.num_rows + len(faults)).encode()
