@@ -199,7 +199,7 @@ def _example(axes: "Axes", found: Predictions, row: int, seen: NDArray[np.uint8]
     colour = BLUE if truth == said else ORANGE
     axes.set_title(f"said {short(said, 9)}", color=colour, fontsize=9.5, pad=15, weight="bold")
     axes.text(0, 1.04, f"is {short(truth, 14)}", transform=axes.transAxes, fontsize=9, va="bottom", in_layout=False)
-    below = f"{found.confidence[row]:.1%}  {short(found.ids[row], 14)}"
+    below = f"{found.confidence[row]:.1%}  {_end(found.ids[row], 14)}"
     height = 0.09 if isinstance(seen, str) else -0.03  # a picture leaves room below itself, a text has its axes whole
     axes.text(0, height, below, transform=axes.transAxes, fontsize=7, color=GREY, va="top", in_layout=False)
 
@@ -237,3 +237,8 @@ def training_curves(history_csv: Path, out_png: Path) -> None:
 
 def short(name: str, longest: int) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def _end(name: str, longest: int) -> str:
+    """What tells one file from another stands at the end of its path."""
+    return name if len(name) <= longest else "…" + name[1 - longest :]

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 from tqdm import tqdm
@@ -39,8 +40,8 @@ class Images:
             raise DataError(f"{asked.path} holds no image that can be read: {_listed(seen.faults)}")
         folders = find_folders([*seen.sizes], ".png", str(asked.path))
         sizes = Counter(seen.sizes.values())
-        (height, width), _ = sizes.most_common(1)[0]
-        spread = f"{height} x {width} pixels" + (f", and {len(sizes) - 1} other sizes" if len(sizes) > 1 else "")
+        words = _usual(sizes)[1]
+        spread = words if len(sizes) == 1 else f"{len(sizes)} sizes, {words}"
         colour = "in colour" if seen.coloured else "grey"
         checks = (f"{len(seen.faults)} files cannot be read, and are left out",) if seen.faults else ()
         return Proposal(
@@ -107,14 +108,25 @@ def _parts(archive: str, names: list[str], *, official: bool) -> list[dict[str, 
     ]
 
 
+def _usual(sizes: Counter[tuple[int, int]]) -> tuple[tuple[int, int], str]:
+    """The size of most images, or the median height and width where no size has most, and in words which it is."""
+    usual, count = sizes.most_common(1)[0]
+    if count == sizes.total():
+        return usual, f"{usual[0]} x {usual[1]} pixels"
+    if 2 * count > sizes.total():
+        return usual, f"mostly {usual[0]} x {usual[1]} pixels"
+    height, width = (int(median_low(size[axis] for size in sizes.elements())) for axis in (0, 1))
+    return (height, width), f"{height} x {width} pixels in the median"
+
+
 def _size(sizes: Counter[tuple[int, int]]) -> dict[str, Any]:
     """The size that images are brought to, where they are of several or large."""
-    (height, width), _ = sizes.most_common(1)[0]
+    (height, width), spread = _usual(sizes)
     factor = min(1.0, LONGEST_SIDE / max(height, width))
     if len(sizes) == 1 and factor == 1:
         return {}
     size = [max(8, round(height * factor)), max(8, round(width * factor))]
-    note = f"{CHECK}: height and width that images are brought to, here and in requests; most have {height} x {width}"
+    note = f"{CHECK}: height and width that images are brought to, here and in requests; the images have {spread}"
     return {"size": Noted(size, note), "fit": Noted("pad", "or crop, or stretch: what becomes of another shape")}
 
 

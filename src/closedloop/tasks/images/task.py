@@ -131,6 +131,7 @@ class Images:
         blank, highest = np.flatnonzero((lowest == highest).all(axis=1)), highest.max(axis=1)
         beyond = np.flatnonzero(highest > 255)
         limits, scale = params.validation, _format(params).pixel_max
+        key = " (source.format.pixel_max)" if params.source.format.name == "idx" else ""
         faults, files = unreadable(examples)
         largest = round(int(highest.max()) * scale / 255)  # as in the raw files
 
@@ -150,15 +151,14 @@ class Images:
                 check="value range",
                 passed=not len(beyond),
                 found=f"{len(beyond)} of {examples.num_rows} images exceed {scale}; the largest value is {largest}",
-                allowed=f"values from 0 to {scale} (source.format.pixel_max)",
+                allowed=f"values from 0 to {scale}{key}",
                 examples=ids(beyond),
             ),
             Finding(
                 check="value scale",
                 passed=largest >= limits.min_value_range * scale,
                 found=f"the brightest pixel of all is {largest}",
-                allowed=f"at least {limits.min_value_range} (validation.min_value_range) of {scale} "
-                "(source.format.pixel_max)",
+                allowed=f"at least {limits.min_value_range} (validation.min_value_range) of {scale}{key}",
             ),
             Finding(
                 check="blank images",
