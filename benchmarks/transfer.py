@@ -33,7 +33,7 @@ def main() -> None:
         root = Path(folder)
         for seed in seeds:
             for network in ("cnn", "resnet"):
-                found = one("digits", root, seed, [f"preprocess.seed={seed}", *chosen(network)])
+                found = one("digits", root, seed, [f"preprocess.seed={seed}", f"model={network}"])
                 runs.append({"task": "digits", "network": network, "way": "scratch", **found})
                 weights = Paths("digits", root).model / "weights.safetensors"
                 for examples, (share, epochs) in PARTS.items():
@@ -42,7 +42,7 @@ def main() -> None:
                             continue
                         start = [] if way == "scratch" else [f"transfer.weights={weights}"]
                         size = ["preprocess.test_share=0.001", share, f"trainer.max_epochs={epochs}"]
-                        found = one("mnist", root, seed, [*size, *start, *how, *chosen(network)])
+                        found = one("mnist", root, seed, [*size, *start, *how, f"model={network}"])
                         runs.append({"task": f"mnist {examples}", "network": network, "way": way, **found})
     result = {
         "means": [summary(group) for group in grouped(runs)],
@@ -53,10 +53,6 @@ def main() -> None:
     write_json(Path("docs/benchmarks/transfer.json"), result)
     for line in result["means"]:
         print(line)
-
-
-def chosen(network: str) -> list[str]:
-    return [f"model={network}"]
 
 
 def one(task: str, root: Path, seed: int, overrides: list[str]) -> dict[str, Any]:

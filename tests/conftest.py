@@ -4,7 +4,7 @@ import functools
 import os
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,17 @@ def make_project(tmp_path: Path) -> MakeProject:
         return Project(root, parse(yaml.safe_load(content), "conf/"))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def own_registry() -> Iterator[None]:
+    """MLflow writes the store that a test has connected to into the environment: the next test asks its own."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if before is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 @pytest.fixture

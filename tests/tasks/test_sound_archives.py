@@ -166,3 +166,18 @@ def test_silence_and_a_level_that_does_not_fit_are_found(tmp_path: Path, content
 def test_mistakes_in_the_configuration_are_named(content: Any, changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         configured(content, **changes)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_within_an_archive_is_told_whatever_packed_it(tmp_path: Path, content: Any, method: int) -> None:
+    path = tmp_path / "recordings.zip"
+    with zipfile.ZipFile(path, "w", method) as packed:
+        for name, sound in GOOD.items():
+            packed.writestr(name, sound)
+    with zipfile.ZipFile(path) as packed:
+        start = packed.infolist()[0].header_offset + 60
+    damaged = bytearray(path.read_bytes())
+    damaged[start : start + 200] = bytes(200)
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"(?s)1 recordings in .*0_theo_3\.wav': it cannot be unpacked"):
+        TASK.read(tmp_path, configured(content))

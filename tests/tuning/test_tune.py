@@ -100,7 +100,6 @@ def test_a_search_leaves_one_run_with_a_run_for_each_training_below_it(
 ) -> None:
     project, params, _ = finished
     monkeypatch.chdir(project.root)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # tests before this one may have set it for the process
     client = connect(params)
     runs = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
     parents = [run for run in runs if run.data.tags.get("closedloop.stage") == "tune"]

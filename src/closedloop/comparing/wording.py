@@ -1,6 +1,7 @@
 """What is said about runs side by side, cell by cell, for the terminal and for the page."""
 
 from closedloop.comparing.comparison import ABSENT, Gain, SideBySide
+from closedloop.evaluation.comparison import proven
 from closedloop.registry.records import SHOWN, Record
 
 
@@ -41,7 +42,7 @@ def gain_cells(gain: Gain) -> list[list[str]]:
             figure.metric,
             f"{figure.gain:+.4f}",
             f"{figure.low:+.4f} to {figure.high:+.4f}",
-            "better" if figure.low > 0 else "worse" if figure.high < 0 else "no proven difference",
+            proven(figure.low, figure.high),
         ]
         for figure in gain.figures
     ]

@@ -1,18 +1,26 @@
 """Reads a zip of files in place: nothing is extracted, so neither paths nor sizes in it can do harm."""
 
+import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from tqdm import tqdm
 
 from closedloop.errors import DataError
 
 MOST_BYTES = 64 << 20  # of one file, unpacked
 NAMED = 10  # damaged files in a message
 COVERED = "_covered"  # the group around the pattern
+DAMAGED = (  # what the readers of archives raise over bytes that are not as they should be
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(MemoryError, OSError, ValueError, RuntimeError),  # NotImplementedError is a RuntimeError
+)
 
 Content = TypeVar("Content")
 
@@ -29,17 +37,31 @@ class Entry(Generic[Content]):
 def read_archive(
     path: Path, pattern: str, ending: str, what: str, convert: Callable[[bytes], Content]
 ) -> list[Entry[Content]]:
+    """`read_contents` of files whose names tell something; one that the pattern does not fit cannot be used."""
+
+    def entry(name: str, content: bytes) -> Entry[Content]:
+        # the pattern may begin at any folder, as some data sets say the label there
+        match = re.fullmatch(f"(?:.*/)?(?P<{COVERED}>{pattern})", name)
+        if match is None:
+            raise ValueError(f"its name does not fit source.format.pattern {pattern!r}")
+        groups = match.groupdict()
+        return Entry(groups.pop(COVERED).rpartition(".")[0], groups, convert(content))
+
+    return read_contents(path, ending, what, entry)
+
+
+def read_contents(path: Path, ending: str, what: str, convert: Callable[[str, bytes], Content]) -> list[Content]:
     """All files whose names have the ending, in the order of their names; `what` they are called in errors.
 
-    `convert` makes the content of the bytes, or raises ValueError that says what is wrong with them. Raises DataError
-    when the file is missing or no zip, holds no such files, or when some are damaged or named otherwise than the
-    pattern says: it names the first ten.
+    `convert` makes the content of name and bytes, or raises ValueError that says what is wrong with them. Raises
+    DataError when the archive is missing or no zip, holds no such files, or when some cannot be used: it names the
+    first ten.
     """
     found, wrong = [], []
     with opened(path) as archive:
-        for entry in files(archive, ending):
+        for entry in tqdm(list(files(archive, ending)), desc=what, unit="file", delay=0.5):
             try:
-                found.append(_read(archive, entry, pattern, convert))
+                found.append(convert(entry.filename, _unpacked(archive, entry)))
             except ValueError as error:
                 wrong.append(f"{entry.filename!r}: {error}")
     if wrong:
@@ -51,47 +73,43 @@ def read_archive(
     return found
 
 
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Whatever a reader raises over damaged bytes becomes a DataError."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise DataError(f"{path} is damaged ({str(error) or type(error).__name__}); acquire it again") from None
+
+
 def opened(path: Path) -> zipfile.ZipFile:
     """Open an archive; raises DataError when it is missing or no zip."""
     if not path.is_file():
         raise DataError(f"{path} is missing; run the acquire stage")
     try:
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except DAMAGED as error:
         raise DataError(f"{path} is no zip archive, or a damaged one ({error}); acquire it again") from None
 
 
-def files(archive: zipfile.ZipFile, ending: str) -> Iterator[zipfile.ZipInfo]:
-    """The files whose names have an ending, in capitals or not, in the order of their names."""
+def files(archive: zipfile.ZipFile, *endings: str) -> Iterator[zipfile.ZipInfo]:
+    """The files whose names have one of the endings, in capitals or not, in the order of their names."""
     for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
         base = entry.filename.rpartition("/")[2]
         # macOS puts a file of its own beside each: ._name.wav
-        if base.lower().endswith(ending) and not base.startswith("."):
+        if base.lower().endswith(endings) and not base.startswith("."):
             yield entry
 
 
-def unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """The bytes of a file; raises ValueError that says why it cannot be unpacked."""
     try:
         with archive.open(entry) as file:
             content = file.read(MOST_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"it cannot be unpacked ({error})") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed by a method that Python lacks
         raise ValueError(f"it cannot be unpacked ({error}); pack it anew without") from None
+    except DAMAGED as error:
+        raise ValueError(f"it cannot be unpacked ({str(error) or type(error).__name__})") from None
     if len(content) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES} bytes")
     return content
-
-
-def _read(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, pattern: str, convert: Callable[[bytes], Content]
-) -> Entry[Content]:
-    """Raises ValueError that says what is wrong with the file."""
-    # the pattern may begin at any folder, as some data sets say the label there
-    match = re.fullmatch(f"(?:.*/)?(?P<{COVERED}>{pattern})", entry.filename)
-    if match is None:
-        raise ValueError(f"its name does not fit source.format.pattern {pattern!r}")
-    groups = match.groupdict()
-    name = groups.pop(COVERED).rpartition(".")[0]
-    return Entry(name, groups, convert(unpacked(archive, entry)))

@@ -70,6 +70,11 @@ def compare(
     return Comparison(metric, pairs, *scores, gain, min(low, gain), max(high, gain), confidence, method)
 
 
+def proven(low: float, high: float) -> str:
+    """What the interval of a gain proves, in words."""
+    return "better" if low > 0 else "worse" if high < 0 else "no proven difference"
+
+
 def _aligned(challenger: Predictions, champion: Predictions) -> Predictions:
     """The champion's predictions in the order of the challenger's examples and classes."""
     for who, ids in (("challenger", challenger.ids), ("champion", champion.ids)):

@@ -20,12 +20,8 @@ def influences(params: Params, paths: Paths) -> dict[str, Any]:
     """Configuration, data, code and versions of the libraries: with the same ones the weights are the same."""
     return {
         "params": params.model_dump(include=INFLUENCE),
-        "transfer": _digest_of(Path(params.transfer.weights)),
+        "transfer": sha256(Path(params.transfer.weights)) if params.transfer.chosen else None,
         "tensors": [sha256(paths.tensors(split)) for split in ("train", "validation")],
         "versions": [version("torch"), version("pytorch-lightning")],
         "code": [sha256_tree(PACKAGE / room, "*.py") for room in ("learning", "networks")],
     }
-
-
-def _digest_of(weights: Path) -> str | None:
-    return sha256(weights) if weights.is_file() else None

@@ -5,7 +5,6 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from closedloop.data.archives import files
 from closedloop.errors import ConfigError, DataError
@@ -17,13 +16,13 @@ TEST = frozenset({"test", "testing"})
 NAMED = 5
 
 
-def holds(path: Path, ending: str) -> bool:
-    """Whether a folder, or a zip, holds a file with the ending."""
+def holds(path: Path, *endings: str) -> bool:
+    """Whether a folder, or a zip, holds a file with one of the endings."""
     if path.is_dir():
-        return any(one.suffix.lower() == ending for one in path.rglob("*") if not one.name.startswith("."))
+        return any(one.suffix.lower() in endings for one in path.rglob("*") if not one.name.startswith("."))
     if path.is_file() and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            return any(True for _ in files(archive, ending))
+            return any(True for _ in files(archive, *endings))
     return False
 
 
@@ -43,13 +42,13 @@ def refuse_columns(asked: Asked) -> None:
 class Folders:
     """How files lie in folders, and what that makes of them."""
 
-    pattern: str
-    test: dict[str, Any] | None  # source.format.test, where there is an official test split
+    label: str  # a pattern of the path from the class's folder on, without the ending
+    parts: dict[str, str]  # folder -> "train" or "test"; empty where there is no official test split
     classes: dict[str, int]
     left_out: dict[str, int]
 
 
-def find_folders(names: list[str], ending: str, where: str) -> Folders:
+def find_folders(names: list[str], where: str) -> Folders:
     """The classes of files by their folder: the first below what all have in common, and below train and test.
 
     Raises DataError when files lie in no folder of a class, or there are no two classes.
@@ -74,11 +73,7 @@ def find_folders(names: list[str], ending: str, where: str) -> Folders:
     labels = [path[place] for path in paths]
     classes, rare = find_classes(labels, f"{where}: its folders")
     deep = any(len(path) > place + 2 for path in paths)
-    suffix = rf"\.(?i:{ending[1:]})"
     names_of_classes = "|".join(re.escape(name) for name in Counter(labels))
     label = f"(?P<label>{names_of_classes})/.+" if deep else "(?P<label>[^/]+)/[^/]+"
-    if not official:
-        return Folders(f"{label}{suffix}", None, classes, rare)
-    tested = sorted({path[common] for path in paths if path[common].lower() in TEST})
-    all_parts = "|".join(re.escape(part) for part in sorted({path[common] for path in paths}))
-    return Folders(f"(?P<part>{all_parts})/{label}{suffix}", {"group": "part", "values": tested}, classes, rare)
+    found = sorted({path[common] for path in paths}) if official else []
+    return Folders(label, {part: "test" if part.lower() in TEST else "train" for part in found}, classes, rare)

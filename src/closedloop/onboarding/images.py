@@ -10,24 +10,23 @@ from typing import Any
 from tqdm import tqdm
 
 from closedloop.errors import DataError
-from closedloop.onboarding.archives import TEST, TRAIN, find_folders, holds, place, refuse_columns
+from closedloop.onboarding.archives import find_folders, holds, place, refuse_columns
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile
 from closedloop.onboarding.sections import CHECK
 from closedloop.tasks.images.archive import read_files
-from closedloop.tasks.images.folder import is_note
-from closedloop.tasks.images.pictures import has_colour, read_picture
+from closedloop.tasks.images.folder import is_note, listed, picture_of
+from closedloop.tasks.images.pictures import has_colour
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff")
 LONGEST_SIDE = 64  # pixels: what larger images are brought to, as a CPU learns from them in minutes
-NAMED = 5
 
 
 class Images:
     form = "images: a folder, or a zip, of PNG, JPEG, GIF, BMP or TIFF files with a subfolder a class"
 
     def recognises(self, path: Path) -> bool:
-        return any(holds(path, ending) for ending in ENDINGS)
+        return holds(path, *ENDINGS)
 
     def place(self, path: Path) -> RawFile:
         return place(path)
@@ -37,8 +36,8 @@ class Images:
         refuse_columns(asked)
         seen = _look(raw)
         if not seen.sizes:
-            raise DataError(f"{asked.path} holds no image that can be read: {_listed(seen.faults)}")
-        folders = find_folders([*seen.sizes], ".png", str(asked.path))
+            raise DataError(f"{asked.path} holds no image that can be read: {listed(seen.faults)}")
+        folders = find_folders([*seen.sizes], str(asked.path))
         sizes = Counter(seen.sizes.values())
         words = _usual(sizes)[1]
         spread = words if len(sizes) == 1 else f"{len(sizes)} sizes, {words}"
@@ -48,10 +47,10 @@ class Images:
             kind="images",
             why="image files in a folder a class",
             form=f"a folder a class, {colour}, {spread}",
-            content=f"{len(seen.sizes):,} images" + (", official test split in a folder" if folders.test else ""),
+            content=f"{len(seen.sizes):,} images" + (", official test split in a folder" if folders.parts else ""),
             format={
                 "name": "image_folder",
-                "parts": _parts(raw.name, [*seen.sizes], official=bool(folders.test)),
+                "parts": _parts(raw.name, folders.parts),
                 "channels": Noted(3 if seen.coloured else 1, "3: colour; 1: grey, to which colours are then brought"),
                 **_size(sizes),
             },
@@ -79,9 +78,7 @@ def _look(archive: Path) -> _Seen:
         if is_note(file.path):
             continue
         try:
-            if file.fault:
-                raise ValueError(file.fault)
-            image = read_picture(file.content)
+            image = picture_of(file)
         except ValueError as error:
             seen.faults[str(file.path)] = str(error)
             continue
@@ -91,20 +88,18 @@ def _look(archive: Path) -> _Seen:
     return seen
 
 
-def _parts(archive: str, names: list[str], *, official: bool) -> list[dict[str, str]]:
+def _parts(archive: str, folders: dict[str, str]) -> list[dict[str, str]]:
     """The parts of the format; raises DataError where more folders than one belong to training or test."""
-    if not official:
+    if not folders:
         return [{"split": "all", "archive": archive}]
-    found = sorted({part for name in names for part in name.split("/")[:-2] if part.lower() in TRAIN | TEST})
-    splits = {part: "test" if part.lower() in TEST else "train" for part in found}
-    if len(found) != 2:
+    if len(folders) != 2:
         raise DataError(
-            f"{archive} has the folders {', '.join(found)}; one is taken for training and one for test: move the "
+            f"{archive} has the folders {', '.join(folders)}; one is taken for training and one for test: move the "
             "images of the others into them, as the validation split is drawn from training"
         )
     return [
         {"split": split, "archive": archive, "folder": part}
-        for part, split in sorted(splits.items(), key=lambda pair: pair[1] == "test")
+        for part, split in sorted(folders.items(), key=lambda pair: pair[1] == "test")
     ]
 
 
@@ -134,13 +129,8 @@ def _validation(seen: _Seen) -> dict[str, dict[str, Any]]:
     found: dict[str, Any] = {}
     if seen.faults:
         share = math.ceil(100 * len(seen.faults) / (len(seen.faults) + len(seen.sizes))) / 100
-        found["max_unreadable_share"] = Noted(share, f"{CHECK}: {_listed(seen.faults)}")
+        found["max_unreadable_share"] = Noted(share, f"{CHECK}: {listed(seen.faults)}")
     if seen.brightest < 0.5 * 255:
         note = f"{CHECK}: the brightest pixel of all reaches {seen.brightest / 255:.0%} of full white"
         found["min_value_range"] = Noted(math.floor(seen.brightest / 255 * 90) / 100, note)
     return {"validation": found} if found else {}
-
-
-def _listed(faults: dict[str, str]) -> str:
-    first = "; ".join(f"{name} {fault}" for name, fault in list(faults.items())[:NAMED])
-    return first + (f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else "")

@@ -1,6 +1,7 @@
 """source.format of what has been looked at, and the settings that texts call for, with notes."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,15 +54,19 @@ def text_format(file: str, text: str, target: str, layout: Layout, columns: Sequ
     }
 
 
-def archive_format(name: str, archive: str, folders: Folders) -> dict[str, Any]:
+def archive_format(name: str, archive: str, ending: str, folders: Folders) -> dict[str, Any]:
     """What the formats `text_archive` and `wav_archive` share."""
     note = "the end of each path; a further group (?P<group>…), as for a speaker, keeps its files in one split"
-    test = Noted(folders.test, "the official test split; take it out to draw one instead")
+    pattern = rf"{folders.label}\.(?i:{ending[1:]})"
+    found = {"name": name, "parts": [{"split": "all", "archive": archive}]}
+    if not folders.parts:
+        return {**found, "pattern": Noted(pattern, note)}
+    every_part = "|".join(re.escape(part) for part in folders.parts)
+    test = {"group": "part", "values": [part for part, split in folders.parts.items() if split == "test"]}
     return {
-        "name": name,
-        "parts": [{"split": "all", "archive": archive}],
-        "pattern": Noted(folders.pattern, note),
-        **({"test": test} if folders.test else {}),
+        **found,
+        "pattern": Noted(f"(?P<part>{every_part})/{pattern}", note),
+        "test": Noted(test, "the official test split; take it out to draw one instead"),
     }
 
 

@@ -1,16 +1,13 @@
 """Recordings in WAV files, with a subfolder a class."""
 
 import math
-import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from closedloop.data.archives import files, unpacked
-from closedloop.errors import DataError
+from closedloop.data.archives import read_contents
 from closedloop.onboarding.archives import find_folders, holds, place, refuse_columns
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile
@@ -20,7 +17,6 @@ from closedloop.tasks.sounds.wav import Measures, measure
 LONGEST = 60  # seconds: source.format.max_seconds
 HIGHEST_RATE = 16_000  # Hz that are kept: what lies above 8 kHz tells little of most sounds, and takes time
 SEEN = 5.0  # seconds that a spectrogram holds at most
-NAMED = 5
 
 
 class Sounds:
@@ -35,8 +31,8 @@ class Sounds:
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when files cannot be read, are too long, or lie in no folder of a class."""
         refuse_columns(asked)
-        found = _measures(raw, asked)
-        folders = find_folders(list(found), ".wav", str(asked.path))
+        found = dict(read_contents(raw, ".wav", "recordings", _measured))
+        folders = find_folders(list(found), str(asked.path))
         rates = Counter(one.rate for one in found.values())
         seconds = np.array([one.seconds for one in found.values()])
         rate = min(HIGHEST_RATE, rates.most_common(1)[0][0])
@@ -47,9 +43,9 @@ class Sounds:
             why="WAV files in a folder a class",
             form=f"a folder a class, {heard}",
             content=f"{len(found):,} recordings of {seconds.min():.1f} to {seconds.max():.1f} s"
-            + (", official test split in a folder" if folders.test else ""),
+            + (", official test split in a folder" if folders.parts else ""),
             format={
-                **archive_format("wav_archive", raw.name, folders),
+                **archive_format("wav_archive", raw.name, ".wav", folders),
                 "rate": Noted(rate, f"Hz, to which others are brought; the files have {heard}"),
                 "max_seconds": Noted(
                     most, f"longer ones are refused, here and in requests; the longest has {seconds.max():.1f}"
@@ -63,21 +59,12 @@ class Sounds:
         )
 
 
-def _measures(raw: Path, asked: Asked) -> dict[str, Measures]:
-    found, wrong = {}, []
-    with zipfile.ZipFile(raw) as archive:
-        for entry in tqdm(list(files(archive, ".wav")), desc="recordings", unit="file", delay=0.5):
-            try:
-                found[entry.filename] = one = measure(unpacked(archive, entry))
-                if one.seconds > LONGEST:
-                    raise ValueError(f"it has {one.seconds:.0f} s, at most {LONGEST} s are taken: cut it up")
-            except ValueError as error:
-                wrong.append(f"{entry.filename}: {error}")
-    if wrong:
-        more = f"\n  and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        listed = "\n  ".join(wrong[:NAMED])
-        raise DataError(f"{asked.path}: {len(wrong)} recordings cannot be used:\n  {listed}{more}")
-    return found
+def _measured(name: str, content: bytes) -> tuple[str, Measures]:
+    """Raises ValueError for a file that is no recording, or too long."""
+    found = measure(content)
+    if found.seconds > LONGEST:
+        raise ValueError(f"it has {found.seconds:.0f} s, at most {LONGEST} s are taken: cut it up")
+    return name, found
 
 
 def _spectrogram(seconds: np.ndarray[Any, Any]) -> dict[str, dict[str, Any]]:

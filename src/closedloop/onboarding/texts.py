@@ -1,12 +1,10 @@
 """Texts in files of their own, with a subfolder a class."""
 
-import zipfile
 from pathlib import Path
 
 import pyarrow as pa
 
-from closedloop.data.archives import files, unpacked
-from closedloop.errors import DataError
+from closedloop.data.archives import read_contents
 from closedloop.onboarding.archives import find_folders, holds, place, refuse_columns
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile
@@ -27,22 +25,16 @@ class Texts:
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when a file cannot be unpacked or lies in no folder of a class."""
         refuse_columns(asked)
-        contents = {}
-        with zipfile.ZipFile(raw) as archive:
-            for entry in files(archive, ".txt"):
-                try:
-                    contents[entry.filename] = unpacked(archive, entry)
-                except ValueError as error:
-                    raise DataError(f"{asked.path}: {entry.filename}: {error}") from None
-        folders = find_folders(list(contents), ".txt", str(asked.path))
+        contents = dict(read_contents(raw, ".txt", "texts", lambda name, content: (name, content)))
+        folders = find_folders(list(contents), str(asked.path))
         encoding = next(name for name in ENCODINGS if all(_is_in(text, name) for text in contents.values()))
         note = "" if encoding in ("utf-8", "utf-16") else f"{CHECK}: not all bytes are UTF-8, so this was guessed"
         return Proposal(
             kind="texts",
             why="files of text in a folder a class",
             form=f"a folder a class, {encoding}",
-            content=f"{len(contents):,} files" + (", official test split in a folder" if folders.test else ""),
-            format={**archive_format("text_archive", raw.name, folders), "encoding": Noted(encoding, note)},
+            content=f"{len(contents):,} files" + (", official test split in a folder" if folders.parts else ""),
+            format={**archive_format("text_archive", raw.name, ".txt", folders), "encoding": Noted(encoding, note)},
             classes=folders.classes,
             left_out=folders.left_out,
             title=f"texts in {asked.path.name}",

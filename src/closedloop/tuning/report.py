@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from closedloop.evaluation.comparison import proven
 from closedloop.tuning.gain import Gain
 from closedloop.tuning.space import Values
 from closedloop.tuning.study import Search
@@ -28,10 +29,10 @@ def remarks(search: Search, gains: list[Gain]) -> list[str]:
 
 def gain_in_words(gain: Gain) -> str:
     """The two means and the gain with its interval, and whether it is one."""
-    verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no proven difference"
     return (
         f"{gain.metric} {gain.best:.4g} with {gain.seeds} other seeds, {gain.configured:.4g} as configured; "
-        f"gain {gain.gain:+.4g} ({gain.confidence:.0%} interval {gain.low:+.4g} to {gain.high:+.4g}): {verdict}."
+        f"gain {gain.gain:+.4g} ({gain.confidence:.0%} interval {gain.low:+.4g} to {gain.high:+.4g}): "
+        f"{proven(gain.low, gain.high)}."
     )
 
 

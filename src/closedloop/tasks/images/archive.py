@@ -1,24 +1,17 @@
 """Reads image files in a zip or tar in place: nothing is extracted, so neither paths nor links in it can do harm."""
 
-import lzma
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from closedloop.data.archives import DAMAGED, MOST_BYTES, damage_told
 from closedloop.errors import DataError
 
-MOST_BYTES = 64 << 20  # of one file, unpacked
 # an archive unpacks to at most so many times its own size, and a GB: flat pictures pack well, bombs 1000 times as well
 MOST_RATIO, SPARE_BYTES = 200, 1 << 30
-DAMAGED = (  # what the readers of archives raise over bytes that are not as they should be
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
-    *(EOFError, MemoryError, OSError, ValueError, RuntimeError),  # NotImplementedError is a RuntimeError
-)
 
 
 @dataclass(frozen=True)
@@ -53,15 +46,6 @@ def paths_in(archive: Path) -> list[PurePosixPath]:
     with damage_told(archive), zipfile.ZipFile(archive) as opened:
         paths = [PurePosixPath(entry.filename) for entry in opened.infolist() if not entry.is_dir()]
     return [path for path in paths if not _hidden(path)]
-
-
-@contextmanager
-def damage_told(archive: Path) -> Iterator[None]:
-    """Whatever a reader raises over damaged bytes becomes a DataError."""
-    try:
-        yield
-    except DAMAGED as error:
-        raise DataError(f"{archive} is damaged ({str(error) or type(error).__name__}); acquire it again") from None
 
 
 def _of_zip(archive: Path) -> Iterator[File]:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from closedloop.data.archives import damage_told
 from closedloop.errors import DataError
-from closedloop.tasks.images.archive import damage_told, refuse_bomb
+from closedloop.tasks.images.archive import refuse_bomb
 from closedloop.tasks.images.pictures import Levels
 from closedloop.tasks.schema import ArraysPart
 

@@ -52,8 +52,6 @@ def read_folder(archive: Path, part: ImagePart, config: ImageFolder) -> Collecte
     for file, label in tqdm(_placed(archive, part), desc=f"images of {archive.name}", unit="file", delay=1):
         name = str(file.path)
         try:
-            if file.fault:
-                raise ValueError(file.fault)
             image = _one(file, config)
         except ValueError as error:
             found.faults[name] = str(error)
@@ -73,14 +71,13 @@ def read_folder(archive: Path, part: ImagePart, config: ImageFolder) -> Collecte
         found.batches.append(_batch(waiting))
     _refuse_sizes(archive, found)
     if not found.names:
-        raise DataError(
-            f"{archive} holds no image{f' in {part.folder}/' if part.folder else ''}; {_listed(found.faults)}"
-        )
+        why = listed(found.faults) or "the classes' folders are empty"
+        raise DataError(f"{archive} holds no image{f' in {part.folder}/' if part.folder else ''}; {why}")
     return found
 
 
 def _one(file: File, config: ImageFolder) -> Levels:
-    image = read_picture(file.content)
+    image = picture_of(file)
     if config.channels is not None:
         image = to_channels(image, image.ndim == 2, config.channels)
     elif image.ndim == 3 and not has_colour(image):
@@ -148,6 +145,14 @@ def _refuse_sizes(archive: Path, found: Collected) -> None:
     )
 
 
-def _listed(faults: dict[str, str]) -> str:
+def picture_of(file: File) -> Levels:
+    """The levels of a file; raises ValueError that says why there are none."""
+    if file.fault:
+        raise ValueError(file.fault)
+    return read_picture(file.content)
+
+
+def listed(faults: dict[str, str]) -> str:
+    """The first faults in words."""
     first = "; ".join(f"{name} {fault}" for name, fault in list(faults.items())[:NAMED])
-    return first or "the classes' folders are empty"
+    return first + (f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else "")
