@@ -76,7 +76,7 @@ def measure(params: Params, paths: Paths) -> dict[str, Any]:
     training.close_session(paths)
     predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
     test = read_examples(paths.examples("test"))
-    found = Predictions.of(test, predictor.probabilities(test), predictor.classes)
+    found = Predictions.of(test, predictor.answers(test), predictor.classes)
     baseline = get_task(params.task.kind).baseline(read_examples(paths.examples("train")), test, params)
     simple = Predictions.of(test, baseline.probabilities, params.task.classes)
     return {

@@ -27,8 +27,9 @@ from closedloop.data.examples import read_examples
 from closedloop.evaluation.intervals import wilson
 from closedloop.files import write_json
 from closedloop.learning import training
-from closedloop.monitoring.drift import comparable, correctness, judge
+from closedloop.monitoring.drift import comparable, judge
 from closedloop.monitoring.performance import accuracy_from_confidence
+from closedloop.monitoring.quality import correctness
 from closedloop.monitoring.traffic import observe
 from closedloop.monitoring.two_sample import p_value
 from closedloop.paths import Paths

@@ -12,13 +12,14 @@ def main(params: Params, paths: Paths) -> None:
     report = evaluate(params, paths)
     for name, figure in report["metrics"].items():
         print(f"{name:17} {figure['value']:.4f}  [{figure['low']:.4f}, {figure['high']:.4f}]  {figure['method']}")
-    gain = report["baseline"]["gains"]["accuracy"]
-    interval = f"[{gain['low']:+.4f}, {gain['high']:+.4f}]"
-    print(f"gain in accuracy  {gain['gain']:+.4f}  {interval}  over the baseline, {report['baseline']['name']}")
+    metric = report["headline"]
+    if gain := report["baseline"]["gains"].get(metric):
+        interval = f"[{gain['low']:+.4f}, {gain['high']:+.4f}]"
+        print(f"gain in {metric:9} {gain['gain']:+.4f}  {interval}  over the baseline, {report['baseline']['name']}")
     for row in report["parts"] if len(report["parts"]) > 1 else ():
-        accuracy = row["accuracy"]
-        interval = f"[{accuracy['low']:.4f}, {accuracy['high']:.4f}]"
-        print(f"accuracy {accuracy['value']:.4f}  {interval}  on {row['examples']:,} test examples of {row['part']}")
+        found = row[metric]
+        interval = f"[{found['low']:.4f}, {found['high']:.4f}]"
+        print(f"{metric} {found['value']:.4f}  {interval}  on {row['examples']:,} test examples of {row['part']}")
 
 
 if __name__ == "__main__":

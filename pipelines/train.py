@@ -23,7 +23,8 @@ def main(params: Params, paths: Paths) -> None:
         run.keep(paths.report("history.csv"))
         write_json(paths.run, {"run_id": run.id, "seconds": round(trained.seconds, 1)})
     training.close_session(paths)
-    print(f"{trained.facts['epochs']} epochs, best val/accuracy {trained.best['val/accuracy']:.4f}")
+    measured = [f"{name} {value:.4f}" for name, value in trained.best.items() if name.startswith("val/")]
+    print(f"{trained.facts['epochs']} epochs, best: {', '.join(measured)}")
 
 
 if __name__ == "__main__":

@@ -72,12 +72,9 @@ def make_project(tmp_path: Path) -> MakeProject:
 @pytest.fixture(autouse=True)
 def own_registry() -> Iterator[None]:
     """MLflow writes the store that a test has connected to into the environment: the next test asks its own."""
-    before = os.environ.get("MLFLOW_TRACKING_URI")
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
     yield
-    if before is None:
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-    else:
-        os.environ["MLFLOW_TRACKING_URI"] = before
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture

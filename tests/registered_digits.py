@@ -22,6 +22,7 @@ from closedloop.paths import Paths
 from closedloop.registry import packaging, store
 from closedloop.registry.watch import model_digest, model_files
 from closedloop.serving.predictor import Predictor
+from closedloop.targets import of_task, save_target
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Preprocessor
 from closedloop.tasks.images.request import IMAGE, column
@@ -84,6 +85,7 @@ def package_digits(params: Params, kind: str) -> str:
     train = digits(0, TRAINED_ON[kind])
     preprocessor = get_task("images").fit(train, params)
     preprocessor.save(paths.preprocessor)
+    save_target(of_task(params.task), paths.preprocessor)
     _write_linear(paths.model / "model.onnx", preprocessor, train)
     records = preprocessor.encode(train.slice(0, 2))
     answers = Predictor.load(paths.model / "model.onnx", paths.preprocessor).answer(records)
@@ -124,7 +126,7 @@ def _write_linear(path: Path, preprocessor: Preprocessor, train: pa.Table) -> No
         nodes,
         "linear",
         [helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["batch", *inputs.shape[1:]])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(preprocessor.classes)])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(fitted.intercept_)])],
         [numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()],
     )
     path.parent.mkdir(parents=True, exist_ok=True)

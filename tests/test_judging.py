@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 
-from closedloop.config import Gate, Params
+from closedloop.config import ClassGate, Params
 from closedloop.data.examples import LABEL
 from closedloop.errors import LogError, RegistryError
 from closedloop.evaluation.comparison import Comparison
@@ -27,10 +27,11 @@ from closedloop.registry import aliases
 from closedloop.registry.watch import alias_version
 from closedloop.serving.deployment import load
 from closedloop.serving.routing import Shadow
+from closedloop.targets import Classes
 from registered_digits import TESTED_FROM, Registry, digits
 
 PATHS = Paths("digits")
-CLASSES = [str(code) for code in range(10)]
+TARGET = Classes(tuple(str(code) for code in range(10)))
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def ask(
         assert beside.submit(load(params, shadow), ids, records)
         beside.close(20)
     writer.close()
-    outcome = add_labels(engine, "digits", list(zip(ids, examples.column(LABEL).to_pylist(), strict=True)), CLASSES)
+    outcome = add_labels(engine, "digits", list(zip(ids, examples.column(LABEL).to_pylist(), strict=True)), TARGET)
     assert outcome.accepted == len(ids)
     return ids
 
@@ -201,7 +202,7 @@ def test_looking_again_costs_confidence_only_when_there_is_something_new(registr
 def test_versions_with_other_classes_are_no_proof(registry: Registry, engine: Engine) -> None:
     weak, strong = duel(registry, "weak", "strong")
     ask(engine, registry.params, rows(100), weak, shadow=strong)
-    file = registry.folder(strong) / "artifacts/preprocessor/preprocessor.json"
+    file = registry.folder(strong) / "artifacts/preprocessor/target.json"
     file.write_text(file.read_text().replace('"9"', '"nine"'))
     registry.client.delete_model_version_tag("digits", str(strong), "digest")
     judgement = judge(registry.params, PATHS)
@@ -235,7 +236,7 @@ FIGURE = st.one_of(st.floats(-1, 1), st.just(float("nan")))
 def test_only_a_proven_gain_without_an_obstacle_promotes(
     low: float, gain: float, high: float, min_gain: float, obstacle: str
 ) -> None:
-    gate = Gate(min_accuracy=0, min_macro_f1=0, min_class_recall=0, min_gain=min_gain)
+    gate = ClassGate(target="classes", min_accuracy=0, min_macro_f1=0, min_class_recall=0, min_gain=min_gain)
     verdict, reason = decide(replace(BETTER, gain=gain, low=low, high=high), 1, gate, obstacle)
     proven = low <= gain <= high and low > min_gain and not obstacle
     assert (verdict == PROMOTED) == proven

@@ -7,13 +7,14 @@ from typing import Any
 
 from closedloop.composition import differences
 from closedloop.config import Params
+from closedloop.evaluation.wording import headline
 from closedloop.prediction_log.attempts import Attempt, recent
 from closedloop.prediction_log.clock import to_text
 from closedloop.prediction_log.store import log_uri, open_log
 from closedloop.registry.store import sqlite_file
 from closedloop.snapshot import Snapshot, committed, working_tree
 
-LOWER_IS_BETTER = ("log_loss", "calibration_error")
+LOWER_IS_BETTER = ("log_loss", "calibration_error", "mae", "rmse", "interval_width")
 SHOWN = 30  # rows of a list; a pull request's body holds 65,536 characters
 LENGTH = 100  # characters of a value
 
@@ -95,15 +96,16 @@ def _metrics(before: Snapshot, after: Snapshot) -> str:
 
 
 def _intervals(evaluation: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """The metrics by name, and the accuracy on each part of the data."""
-    parts = {f"accuracy on {row['part']}": row["accuracy"] for row in evaluation.get("parts", [])}
+    """The metrics by name, and the one that heads them on each part of the data."""
+    metric = headline(evaluation)[0]
+    parts = {f"{metric} on {row['part']}": row[metric] for row in evaluation.get("parts", [])}
     return {**evaluation["metrics"], **parts}
 
 
 def _change(name: str, difference: float) -> str:
     if abs(difference) < 0.00005:
         return "0"
-    better = (difference < 0) == (name in LOWER_IS_BETTER)
+    better = (difference < 0) == (name.partition(" on ")[0] in LOWER_IS_BETTER)
     return f"{difference:+.4f} ({'better' if better else 'worse'})"
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from closedloop.config import Gate, Params
+from closedloop.config import AnyGate, Params
 from closedloop.errors import DataError, RegistryError
+from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.comparison import Comparison, compare
-from closedloop.evaluation.live import compare_unpaired, look_confidence, predictions
-from closedloop.evaluation.predictions import Predictions
+from closedloop.evaluation.live import compare_unpaired, logged_answers, look_confidence
 from closedloop.files import write_json
 from closedloop.paths import Paths
 from closedloop.prediction_log.store import open_log
@@ -21,7 +21,7 @@ from closedloop.registration import MET, PROMOTED, REFUSED
 from closedloop.registry.aliases import champion_version, is_rolled_back, move_champion, moves
 from closedloop.registry.store import CHALLENGER, connect, registry_lock, tracking_uri, translated
 from closedloop.registry.watch import alias_version, model_files, version_folder
-from closedloop.tasks import get_task
+from closedloop.targets import load_target
 
 UNDECIDED = "undecided"
 RECORD = "live_judgement"  # tag of a version: the latest judgement of it, as JSON
@@ -93,7 +93,7 @@ def collect(engine: Engine, params: Params, challenger: int, champion: int) -> E
     )
 
 
-def decide(comparison: Comparison, champion: int, gate: Gate, obstacle: str) -> tuple[str, str]:
+def decide(comparison: Comparison, champion: int, gate: AnyGate, obstacle: str) -> tuple[str, str]:
     """The verdict on a challenger in a word, and why; `obstacle` is what forbids its promotion in any case, or empty.
 
     The whole interval of the gain must lie above gate.min_gain: a tie keeps the champion.
@@ -160,18 +160,17 @@ def _obstacle(floors: str | None, rolled_back: bool, version: int, failures: int
 
 
 def _compare(params: Params, found: Evidence, challenger: int, champion: int, confidence: float) -> Comparison:
-    ours = _predictions(params, found.trial.challenger, challenger)
-    theirs = _predictions(params, found.trial.champion, champion)
+    ours = _answers(params, found.trial.challenger, challenger)
+    theirs = _answers(params, found.trial.champion, champion)
     # a percentile far out in the tail needs resamples there
     resamples = min(MOST_RESAMPLES, max(params.evaluation.resamples, math.ceil(40 / (1 - confidence))))
     compared = compare if found.paired else compare_unpaired
     return compared(ours, theirs, params.gate.metric, confidence, resamples=resamples, seed=params.evaluation.seed)
 
 
-def _predictions(params: Params, answered: Answered, version: int) -> Predictions:
+def _answers(params: Params, answered: Answered, version: int) -> Answers:
     _, preprocessor = model_files(version_folder(params, version))
-    classes = get_task(params.task.kind).load_preprocessor(preprocessor).classes
-    return predictions(answered.ids, answered.labels, answered.probabilities, classes)
+    return logged_answers(answered.ids, answered.labels, answered.probabilities, load_target(preprocessor))
 
 
 def _record(client: Any, name: str, judgement: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from closedloop.config import Params
 from closedloop.data.partitions import LISTED, Partition, read_list
 from closedloop.evaluation.gate import Verdict
+from closedloop.evaluation.wording import metric_name
 from closedloop.files import read_json
 from closedloop.paths import Paths
 
@@ -21,25 +22,22 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         f"| {name.replace('_', ' ')} | {value['value']:.4f} | {value['low']:.4f} to {value['high']:.4f} |"
         for name, value in evaluation["metrics"].items()
     ]
+    metric = evaluation["headline"]
     parts = [
-        f"| {plain(row['part'])} | {row['examples']:,} | {row['accuracy']['value']:.4f} | "
-        f"{row['accuracy']['low']:.4f} to {row['accuracy']['high']:.4f} |"
+        f"| {plain(row['part'])} | {row['examples']:,} | {row[metric]['value']:.4f} | "
+        f"{row[metric]['low']:.4f} to {row[metric]['high']:.4f} |"
         for row in evaluation["parts"]
-    ]
-    classes = [
-        f"| {plain(row['class'])} | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |"
-        for row in evaluation["classes"]
     ]
     checks = [
         f"| {check.name} | {'unknown' if check.found is None else f'{check.found:.6g}'} | {check.bound:g} | "
         f"{'met' if check.passed else 'not met'} |"
         for check in verdict.checks
     ]
-    worst = min(evaluation["classes"], key=lambda row: row["recall"])
     sections = [
         f"# {params.task.name}, version {version}",
         f"{plain(params.task.title)}: {training['parameters']:,} parameters, {_inputs(training['inputs'])}, "
-        f"{len(params.task.classes)} classes." + _origin(training.get("transfer")),
+        f"{f'{len(params.task.classes)} classes' if params.task.classes else 'a number with an interval'}."
+        + _origin(training.get("transfer")),
         "## Data",
         f"Source: {plain(params.source.homepage)} (licence {plain(params.source.licence)}). "
         + ", ".join(f"{split} {part['examples']:,}" for split, part in splits.items())
@@ -47,24 +45,33 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
         + _feedback(prepared["parts"], read_list(paths.raw / LISTED)),
         f"## Quality on the test split ({evaluation['confidence']:.0%} intervals)",
         "| metric | value | interval |\n|---|---|---|\n" + "\n".join(metrics),
-        _baseline(evaluation["baseline"]),
+        _baseline(evaluation["baseline"], metric),
         *(
-            ["| part of the data | test examples | accuracy | interval |\n|---|---|---|---|\n" + "\n".join(parts)]
+            [
+                f"| part of the data | test examples | {metric_name(metric)} | interval |\n|---|---|---|---|\n"
+                + "\n".join(parts)
+            ]
             if len(parts) > 1
             else []
         ),
-        "| class | examples | precision | recall | F1 |\n|---|---|---|---|---|\n" + "\n".join(classes),
+        *([_by_class(evaluation["classes"])] if "classes" in evaluation else []),
         "## The gate's checks",
         "| check | found | bound | |\n|---|---|---|---|\n" + "\n".join(checks),
         "## Use and limits",
-        f"For inputs like those of the source. The class it recognises worst is {plain(worst['class'])} (recall "
-        f"{worst['recall']:.3f}). It answers every input with one of its classes, also what is none of them; its "
-        "confidence is calibrated on data like the test split only, and is not to be trusted after a shift: watch "
-        "the drift verdict.",
+        _limits(evaluation),
         "## Lineage",
         "\n".join(f"- {key}: {value}" for key, value in lineage.items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _told(classes: list[str]) -> str:
+    return f"{len(classes)} classes" if classes else "a number with an interval"
+
+
+def _by_part(lines: list[str], metric: str) -> str:
+    head = f"| part of the data | test examples | {metric_name(metric)} | interval |\n|---|---|---|---|\n"
+    return head + "\n".join(lines)
 
 
 def _origin(transfer: dict[str, Any] | None) -> str:
@@ -74,12 +81,41 @@ def _origin(transfer: dict[str, Any] | None) -> str:
     return f" It began with the weights of {plain(transfer['weights'])}; {learnt}."
 
 
-def _baseline(baseline: dict[str, Any]) -> str:
-    accuracy, gain = baseline["metrics"]["accuracy"]["value"], baseline["gains"]["accuracy"]
+def _by_class(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"| {plain(row['class'])} | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |"
+        for row in rows
+    ]
+    return "| class | examples | precision | recall | F1 |\n|---|---|---|---|---|\n" + "\n".join(lines)
+
+
+def _limits(evaluation: dict[str, Any]) -> str:
+    if "classes" not in evaluation:
+        held = evaluation["metrics"]["coverage"]["value"]
+        return (
+            f"For inputs like those of the source. Its intervals held {held:.1%} of the test split's true numbers; "
+            "they are calibrated on data like that only, and are not to be trusted after a shift: watch the drift "
+            "verdict. It tells a number for every input, also for one that lies beyond all that it was trained on."
+        )
+    worst = min(evaluation["classes"], key=lambda row: row["recall"])
     return (
-        f"Baseline, fitted on the same training split: {plain(baseline['name'])}, accuracy {accuracy:.4f}; this model "
-        f"gains {gain['gain']:+.4f} on it (interval {gain['low']:+.4f} to {gain['high']:+.4f}, pair by pair)."
+        f"For inputs like those of the source. The class it recognises worst is {plain(worst['class'])} (recall "
+        f"{worst['recall']:.3f}). It answers every input with one of its classes, also what is none of them; its "
+        "confidence is calibrated on data like the test split only, and is not to be trusted after a shift: watch "
+        "the drift verdict."
     )
+
+
+def _baseline(baseline: dict[str, Any], metric: str) -> str:
+    value, gain = baseline["metrics"][metric]["value"], baseline["gains"].get(metric)
+    gained = "too few test examples for a comparison."
+    if gain:
+        gained = (
+            f"this model gains {gain['gain']:+.4f} on it (interval {gain['low']:+.4f} to {gain['high']:+.4f}, pair by "
+            "pair)."
+        )
+    simple = f"{plain(baseline['name'])}, {metric_name(metric)} {value:.4f}"
+    return f"Baseline, fitted on the same training split: {simple}; {gained}"
 
 
 def _inputs(shapes: dict[str, list[int]]) -> str:

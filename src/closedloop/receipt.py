@@ -15,12 +15,15 @@ from closedloop.registry.watch import model_digest
 
 PACKAGE = Path(closedloop.__file__).parent
 JUDGES = (  # another judge, another verdict
+    "evaluation/answers.py",
     "evaluation/comparison.py",
     "evaluation/gate.py",
     "evaluation/intervals.py",
     "evaluation/metrics.py",
+    "evaluation/numbers.py",
     "evaluation/parts.py",
     "evaluation/predictions.py",
+    "evaluation/wording.py",
     "registration.py",
 )
 

@@ -10,10 +10,11 @@ from closedloop.config import Params
 from closedloop.data.examples import ID, read_examples
 from closedloop.data.tensors import read_tensors
 from closedloop.errors import ClosedLoopError, RegistryError
+from closedloop.evaluation.answers import answers_of, read_answers
 from closedloop.evaluation.comparison import Comparison
 from closedloop.evaluation.gate import Verdict, judge
 from closedloop.evaluation.parts import TAG, compare_by_parts, known_parts, part_digests, part_names
-from closedloop.evaluation.predictions import Predictions
+from closedloop.evaluation.wording import headline
 from closedloop.files import read_json, sha256, write_json, write_text
 from closedloop.lineage import dvc_hashes, git_commit
 from closedloop.model_card import model_card
@@ -33,6 +34,7 @@ from closedloop.registry.aliases import (
 from closedloop.registry.runs import LOST, Run, create_run, exists, log_dataset, run_name, stand_in
 from closedloop.registry.store import connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
+from closedloop.targets import load_target
 from closedloop.tasks import get_task
 
 PROMOTED, REFUSED = "promoted", "refused"
@@ -75,11 +77,12 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         recent=recent,
     )
     word, reasons = _decision(client, name, challenger, champion, verdict, begun=run.started)
+    metric, score = headline(evaluation)
     tags = {
         "verdict": word,
         "reason": reasons[0],
         "floors": verdict.missed_floor or MET,  # for a judgement on live traffic, which cannot see them
-        "accuracy": f"{evaluation['metrics']['accuracy']['value']:.4f}",
+        metric: f"{score['value']:.4f}",
         TAG: json.dumps(digests_by_part),
         "git_commit": git_commit(),
         **{f"dvc:{path}": digest for path, digest in dvc_hashes(name).items()},
@@ -151,8 +154,9 @@ def _log_evaluation(run: Run, params: Params, evaluation: dict[str, Any], paths:
         metrics[f"test/{name}_low"] = interval["low"]
         metrics[f"test/{name}_high"] = interval["high"]
     for row in evaluation["parts"] if len(evaluation["parts"]) > 1 else ():
-        metrics[f"test/accuracy/{row['part']}"] = row["accuracy"]["value"]
-    metrics["test/baseline_accuracy"] = evaluation["baseline"]["metrics"]["accuracy"]["value"]
+        metrics[f"test/{headline(evaluation)[0]}/{row['part']}"] = row[headline(evaluation)[0]]["value"]
+    metric, simple = headline({**evaluation["baseline"], "headline": headline(evaluation)[0]})
+    metrics[f"test/baseline_{metric}"] = simple["value"]
     metrics["serving/latency_ms_p95"] = evaluation["serving"]["latency_ms_p95"]
     run.log(metrics, 0)
     reports = ("evaluation.json", "validation.json", "validation.html", "preprocess.json", "manifest.json")
@@ -186,17 +190,19 @@ def _loads(client: Any, name: str, version: int) -> bool:
 
 
 def _parity_error(params: Params, paths: Paths, version: int) -> float:
-    """The largest difference between torch's probabilities and the packaged model's, on the first validation examples.
+    """The largest difference between torch's answers and the packaged model's, on the first validation examples; of
+    numbers in deviations of the target.
 
     The packaged model gets requests, torch got tensors: a skew between the two ways shows here too.
     """
-    golden = read_tensors(paths.model / "golden.safetensors")["probabilities"]
+    golden = read_tensors(paths.model / "golden.safetensors")["answers"]
     preprocessor = get_task(params.task.kind).load_preprocessor(paths.preprocessor)
     records = preprocessor.encode(read_examples(paths.examples("validation")).slice(0, min(CHECKED, len(golden))))
     uri = f"models:/{params.task.name}/{version}"
     answers = packaging.answers_of(uri, records, tracking_uri(params))
-    served = np.array([[answer["probabilities"][name] for name in preprocessor.classes] for answer in answers])
-    return float(np.abs(served - golden[: len(records)].astype(float)).max())
+    target = load_target(paths.preprocessor)
+    served = np.array([target.row(answer) for answer in answers])
+    return float(np.abs(served - golden[: len(records)].astype(float)).max() / target.scale)
 
 
 def _test_parts(params: Params, paths: Paths) -> dict[str, str]:
@@ -222,7 +228,7 @@ def _compare(
     recent = [example for example, part in ids if part not in known]
     try:
         predictor = load_version(client, name, champion).predictor
-        theirs = Predictions.of(examples, predictor.probabilities(examples), predictor.classes)
-        return *compare_by_parts(Predictions.read(paths.predictions), theirs, recent, params.gate), ""
+        theirs = answers_of(examples, predictor.answers(examples), predictor.target)
+        return *compare_by_parts(read_answers(paths.predictions), theirs, recent, params.gate), ""
     except ClosedLoopError as error:
         return None, None, f"it cannot be compared with: {error}"

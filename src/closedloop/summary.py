@@ -4,7 +4,9 @@ from typing import Any
 
 from closedloop.config import Params
 from closedloop.errors import DataError
+from closedloop.evaluation.wording import figure, headline, metric_name
 from closedloop.files import read_json
+from closedloop.monitoring.quality import in_report
 from closedloop.monitoring.wording import rows_in_words
 from closedloop.paths import Paths
 from closedloop.registry.store import CHAMPION
@@ -38,11 +40,13 @@ def _data(params: Params, report: dict[str, Any]) -> str:
 
 
 def _score(report: dict[str, Any]) -> str:
-    accuracy = report["metrics"]["accuracy"]
+    metric, found = headline(report)
+    value, low, high = (figure(metric, found[key]) for key in ("value", "low", "high"))
+    r2 = f", R2 {report['metrics']['r2']['value']:.3f}" if "r2" in report["metrics"] else ""
+    simple = figure(metric, report["baseline"]["metrics"][metric]["value"])
     return (
-        f"test accuracy {_percent(accuracy)} ({report['confidence']:.0%} interval "
-        f"{accuracy['low']:.2%} to {accuracy['high']:.2%}); {report['baseline']['name']}: "
-        f"{_percent(report['baseline']['metrics']['accuracy'])}"
+        f"test {metric_name(metric)} {value} ({report['confidence']:.0%} interval {low} to {high}){r2}; "
+        f"{report['baseline']['name']}: {simple}"
     )
 
 
@@ -57,11 +61,7 @@ def _model(params: Params, report: dict[str, Any]) -> str:
 
 
 def _drift(report: dict[str, Any]) -> str:
-    accuracy = report.get("accuracy")
-    seen = f", accuracy there {_percent(accuracy)}" if accuracy else ""
+    known = in_report(report)
+    seen = f", {metric_name(known[0])} there {figure(known[0], known[1]['value'])}" if known else ""
     why = f": {report['reasons'][0]}" if report["reasons"] else ""
     return f"{report['verdict'].replace('_', ' ')} on {rows_in_words(report['window'])}{seen}{why}"
-
-
-def _percent(interval: dict[str, float]) -> str:
-    return f"{interval['value']:.2%}"

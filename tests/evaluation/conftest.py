@@ -12,6 +12,7 @@ from closedloop.config import Params, parse
 from closedloop.data.examples import LABEL, write_examples
 from closedloop.files import write_text
 from closedloop.paths import Paths
+from closedloop.targets import of_task, save_target
 from closedloop.tasks import get_task
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -36,6 +37,7 @@ def make_project(params: Params) -> Callable[[Path], Project]:
         write_examples(paths.examples("train"), train)
         write_examples(paths.examples("test"), test)
         preprocessor.save(paths.preprocessor)
+        save_target(of_task(params.task), paths.preprocessor)
         write_text(paths.report("history.csv"), HISTORY)
         write_linear_model(paths.model / "model.onnx", model.coef_.T, model.intercept_, inputs.shape[1:])
         return Project(params, paths, test)

@@ -141,7 +141,7 @@ def test_an_empty_split_is_refused(make_project: MakeProject, tmp_path: Path) ->
 def test_a_model_of_other_classes_is_refused(make_project: MakeProject, tmp_path: Path) -> None:
     made = make_project(tmp_path)
     renamed = made.params.task.model_copy(update={"classes": [f"digit {i}" for i in range(10)]})
-    with pytest.raises(DataError, match="was fitted for the classes 0, 1, 2"):
+    with pytest.raises(DataError, match="was fitted for 0, 1, 2"):
         evaluate(made.params.model_copy(update={"task": renamed}), made.paths)
 
 

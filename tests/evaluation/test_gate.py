@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closedloop.config import Gate
+from closedloop.config import AnyGate, ClassGate
 from closedloop.evaluation.comparison import Comparison, compare
 from closedloop.evaluation.gate import Verdict, judge
 from closedloop.evaluation.predictions import Predictions
 
-GATE = Gate(
+GATE = ClassGate(
+    target="classes",
     min_accuracy=0.9,
     min_macro_f1=0.9,
     max_calibration_error=0.1,
@@ -46,7 +47,7 @@ def comparison(low: float, gain: float, high: float, **changed: Any) -> Comparis
 def verdict(
     evaluation: dict[str, Any],
     found: Comparison | None,
-    gate: Gate = GATE,
+    gate: AnyGate = GATE,
     champion: int | None = 3,
     parity: float = 1e-6,
 ) -> Verdict:

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closedloop.errors import DataError
-from closedloop.evaluation.live import compare_unpaired, look_confidence, newcombe, predictions
-from closedloop.evaluation.predictions import Predictions
+from closedloop.evaluation.answers import Answers
+from closedloop.evaluation.live import compare_unpaired, logged_answers, look_confidence, newcombe
+from closedloop.targets import Classes
 
 
 @pytest.mark.parametrize(
@@ -36,13 +37,14 @@ def test_newcombes_interval_holds_the_difference_and_mirrors_it(ours: int, their
     assert newcombe(held, theirs, won, ours, 0.95) == pytest.approx((-high, -low))
 
 
-def of(correct: np.ndarray, certainty: float = 0.9) -> Predictions:
+YES_OR_NO = Classes(("yes", "no"))
+
+
+def of(correct: np.ndarray, certainty: float = 0.9) -> Answers:
     """Answers of two classes, right where they are said to be."""
     sure = np.where(correct, certainty, 1 - certainty)
-    labels = ["yes"] * len(correct)
-    return predictions(
-        [f"{i:03d}" for i in range(len(correct))], labels, np.stack([sure, 1 - sure], 1).tolist(), ["yes", "no"]
-    )
+    ids, labels = [f"{i:03d}" for i in range(len(correct))], ["yes"] * len(correct)
+    return logged_answers(ids, labels, np.stack([sure, 1 - sure], 1).tolist(), YES_OR_NO)
 
 
 def test_equal_versions_are_rarely_told_apart() -> None:
@@ -58,8 +60,8 @@ def test_equal_versions_are_rarely_told_apart() -> None:
 def test_a_clear_difference_is_found_in_either_direction(metric: str) -> None:
     rng = np.random.default_rng(1)
     good, bad = of(rng.random(300) < 0.97), of(rng.random(2000) < 0.8)
-    better = compare_unpaired(good, bad, metric, 0.99)  # type: ignore[arg-type]
-    worse = compare_unpaired(bad, good, metric, 0.99)  # type: ignore[arg-type]
+    better = compare_unpaired(good, bad, metric, 0.99)
+    worse = compare_unpaired(bad, good, metric, 0.99)
     assert 0 < better.low < better.gain < better.high
     assert worse.low < worse.gain < worse.high < 0
     assert (better.examples, worse.examples) == (300, 2000)
@@ -68,15 +70,15 @@ def test_a_clear_difference_is_found_in_either_direction(metric: str) -> None:
 
 def test_what_cannot_be_compared_is_said() -> None:
     few = of(np.ones(10, bool))
-    with pytest.raises(DataError, match="10 and 10 examples are too few to compare log losses"):
+    with pytest.raises(DataError, match="10 and 10 examples are too few to compare log_loss"):
         compare_unpaired(few, few, "log_loss", 0.95)
-    other = predictions(["a"], ["yes"], [[1.0, 0.0]], ["yes", "maybe"])
+    other = logged_answers(["a"], ["yes"], [[1.0, 0.0]], Classes(("yes", "maybe")))
     with pytest.raises(DataError, match="do not tell the same classes apart"):
         compare_unpaired(few, other, "accuracy", 0.95)
-    with pytest.raises(DataError, match="one probability for each of the 2 classes"):
-        predictions(["a", "b"], ["yes", "no"], [[1.0, 0.0], [1.0]], ["yes", "no"])
+    with pytest.raises(DataError, match="do not have the 2 columns of their version"):
+        logged_answers(["a", "b"], ["yes", "no"], [[1.0, 0.0], [1.0]], YES_OR_NO)
     with pytest.raises(DataError, match="a label that is no class"):
-        predictions(["a"], ["maybe"], [[1.0, 0.0]], ["yes", "no"])
+        logged_answers(["a"], ["maybe"], [[1.0, 0.0]], YES_OR_NO)
 
 
 def test_all_looks_together_keep_the_level() -> None:

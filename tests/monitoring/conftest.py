@@ -12,10 +12,11 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from closedloop.evaluation.profile import profile
+from closedloop.targets import Classes
 from closedloop.tasks import get_task
 from closedloop.tasks.images.request import column, pixels
 
-CLASSES = [str(digit) for digit in range(10)]
+TARGET = Classes(tuple(str(digit) for digit in range(10)))
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class StandIn:
     model: Any
 
     @property
-    def classes(self) -> list[str]:
-        return CLASSES
+    def target(self) -> Classes:
+        return TARGET
 
-    def probabilities(self, examples: pa.Table) -> NDArray[np.float64]:
+    def answers(self, examples: pa.Table) -> NDArray[np.float64]:
         answers: NDArray[np.float64] = self.model.predict_proba(_flat(examples))
         return answers
 
@@ -40,7 +41,7 @@ class Digits:
     production: pa.Table
 
     def profile(self, examples: pa.Table) -> pd.DataFrame:
-        return profile(get_task("images"), examples, self.predictor.probabilities(examples), CLASSES)
+        return profile(get_task("images"), examples, self.predictor.answers(examples), self.predictor.target)
 
     @property
     def reference(self) -> pd.DataFrame:

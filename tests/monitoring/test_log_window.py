@@ -31,6 +31,7 @@ from closedloop.prediction_log.labels import add_labels
 from closedloop.prediction_log.schema import CANARY, CHAMPION, REQUESTS
 from closedloop.prediction_log.store import open_log
 from closedloop.prediction_log.writer import Answer, LogWriter
+from closedloop.targets import Classes
 from closedloop.tasks import get_task
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -62,15 +63,15 @@ class Production:
         role: str = CHAMPION,
         latency_ms: float = 4.0,
     ) -> list[str]:
-        probabilities = self.answering.predictor.probabilities(examples)
+        rows = self.answering.predictor.answers(examples).tolist()
         requests = self.answering.predictor.preprocessor.encode(examples)
-        classes = self.answering.predictor.classes
+        target = self.answering.predictor.target
         answers = [
             Answer(
                 new_id(), start + row * SECOND, "digits", version, role, json.dumps(request).encode(),
-                classes[int(answer.argmax())], float(answer.max()), answer.tolist(), latency_ms,
+                *target.logged(answer), answer, latency_ms,
             )
-            for row, (request, answer) in enumerate(zip(requests, probabilities, strict=True))
+            for row, (request, answer) in enumerate(zip(requests, rows, strict=True))
         ]  # fmt: skip
         writer = LogWriter(self.engine)
         asyncio.run(writer.write(answers))
@@ -79,7 +80,7 @@ class Production:
 
     def label(self, ids: list[str], examples: pa.Table) -> None:
         pairs = list(zip(ids, examples.column("label").to_pylist(), strict=True))
-        assert add_labels(self.engine, "digits", pairs, self.answering.predictor.classes).accepted == len(ids)
+        assert add_labels(self.engine, "digits", pairs, self.answering.predictor.target).accepted == len(ids)
 
     def count(self, requests: dict[int, int]) -> None:
         rows = [
@@ -107,11 +108,11 @@ def production(answered: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     @dataclass(frozen=True)
     class Predictor:
         preprocessor: Any
-        classes: list[str]
-        probabilities: Callable[[pa.Table], Any]
+        target: Classes
+        answers: Callable[[pa.Table], Any]
 
     fitted = TASK.fit(answered.test, params)
-    model = Predictor(fitted, answered.predictor.classes, answered.predictor.probabilities)
+    model = Predictor(fitted, answered.predictor.target, answered.predictor.answers)
     paths = Paths("digits", tmp_path)
     write_examples(paths.examples("test"), answered.test)
     paths.reports.mkdir(parents=True)
@@ -225,9 +226,9 @@ def test_descriptors_of_another_version_of_the_code_are_refused(production: Prod
         "version": [3], "time": [START], "latency_ms": [1.0],
     }  # fmt: skip
     with pytest.raises(DataError, match="another version of the code"):
-        profile_of(pa.table(columns), production.digits.reference)
+        profile_of(pa.table(columns), production.digits.reference, production.digits.predictor.target)
     columns["descriptors"] = [None]  # the request was not kept
-    frame = profile_of(pa.table(columns), production.digits.reference)
+    frame = profile_of(pa.table(columns), production.digits.reference, production.digits.predictor.target)
     assert np.isnan(frame["brightness"].iloc[0])
 
 

@@ -123,11 +123,11 @@ def test_a_pool_smaller_than_the_window_is_used_whole_and_said(
 
 def test_another_version_than_the_evaluated_one_is_held_against_its_own_answers(project: Paths, answered: Any) -> None:
     class Cautious:
-        classes = answered.predictor.classes
+        target = answered.predictor.target
 
-        def probabilities(self, examples: Any) -> Any:
+        def answers(self, examples: Any) -> Any:
             """The same answers with half the confidence."""
-            return 0.5 * answered.predictor.probabilities(examples) + 0.05
+            return 0.5 * answered.predictor.answers(examples) + 0.05
 
     evaluated = pd.read_parquet(project.reference)
     send(params(), project, Champion(3, answered.predictor))
@@ -152,5 +152,5 @@ def test_a_file_that_is_no_profile_is_named(project: Paths, tmp_path: Path) -> N
     with pytest.raises(DataError, match=r"traffic.parquet is missing"):
         read_profile(project.traffic)
     pd.DataFrame({"id": ["a"]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(DataError, match="is no profile: it lacks prediction, confidence, label"):
+    with pytest.raises(DataError, match="is no profile: it lacks prediction, label"):
         read_profile(tmp_path / "other.parquet")

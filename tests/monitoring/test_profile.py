@@ -16,7 +16,7 @@ def test_a_row_holds_the_answer_with_its_confidence_and_the_label(answered: Any)
     examples = answered.test.slice(0, 3)
     probabilities = np.full((3, 10), 0.05)
     probabilities[[0, 1, 2], [7, 0, 9]] = 0.55
-    frame = profile(TASK, examples, probabilities, answered.predictor.classes)
+    frame = profile(TASK, examples, probabilities, answered.predictor.target)
     assert list(frame["id"]) == examples.column("id").to_pylist()
     assert list(frame["prediction"]) == ["7", "0", "9"]
     assert list(frame["confidence"]) == [0.55] * 3
@@ -26,7 +26,7 @@ def test_a_row_holds_the_answer_with_its_confidence_and_the_label(answered: Any)
 
 def test_without_labels_the_column_is_there_and_empty(answered: Any) -> None:
     examples = answered.test.slice(0, 3).drop_columns(["label"])
-    frame = profile(TASK, examples, answered.predictor.probabilities(examples), answered.predictor.classes)
+    frame = profile(TASK, examples, answered.predictor.answers(examples), answered.predictor.target)
     assert list(frame["label"]) == [None, None, None]
 
 
@@ -37,5 +37,5 @@ def test_it_survives_parquet(answered: Any, tmp_path: Any) -> None:
 
 
 def test_answers_to_other_examples_are_refused(answered: Any) -> None:
-    with pytest.raises(ValueError, match="3 examples of 10 classes"):
-        profile(TASK, answered.test.slice(0, 3), np.ones((4, 10)), answered.predictor.classes)
+    with pytest.raises(ValueError, match="3 examples, 10 columns"):
+        profile(TASK, answered.test.slice(0, 3), np.ones((4, 10)), answered.predictor.target)

@@ -8,10 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.learning.export import export_onnx, probabilities
+from closedloop.learning.export import answers, export_onnx
+from closedloop.learning.objectives import ClassObjective
 from closedloop.networks.build import Input, build_network
 from closedloop.networks.mlp import MLP
 from closedloop.networks.schema import MLP as Config
+from closedloop.targets import Classes
+
+OBJECTIVE = ClassObjective(Classes(("a", "b")), 0.0)  # the export asks it for no more than a softmax
 
 
 def network(numbers: int = 3, cardinalities: tuple[int, ...] = (4, 5), outputs: int = 2, **options: object) -> MLP:
@@ -37,11 +41,10 @@ def test_members_learn_apart_and_answer_together(numbers: int, sizes: list[int],
         return
     built = network(numbers, tuple(sizes), outputs, members=members, dropout=0)
     inputs = batch(6, numbers, tuple(sizes))
-    apart = built.train()(**inputs)
-    together = built.eval()(**inputs)
-    assert apart.shape == (6, members, outputs) and together.shape == (6, outputs)
-    mean = torch.softmax(apart, dim=2).mean(dim=1)
-    torch.testing.assert_close(torch.softmax(together, dim=1), mean)
+    apart = built(**inputs)
+    assert apart.shape == (6, members, outputs)
+    together = OBJECTIVE.answers(OBJECTIVE.combined(apart))
+    torch.testing.assert_close(together, torch.softmax(apart, dim=2).mean(dim=1))
 
 
 def test_members_begin_unlike_each_other() -> None:
@@ -60,9 +63,9 @@ def test_what_no_example_has_says_nothing() -> None:
 @pytest.mark.parametrize(("numbers", "sizes"), [(3, (4, 5)), (3, ()), (0, (4, 5))])
 def test_onnx_says_what_torch_says_at_any_batch_size(numbers: int, sizes: tuple[int, ...], tmp_path: Path) -> None:
     built = network(numbers, sizes, members=3)
-    export_onnx(built, batch(4, numbers, sizes), tmp_path / "model.onnx")
+    export_onnx(built, OBJECTIVE, batch(4, numbers, sizes), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for rows in (1, 7):
         inputs = batch(rows, numbers, sizes)
         answer = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]
-        torch.testing.assert_close(torch.from_numpy(answer), probabilities(built, inputs), atol=1e-6, rtol=0)
+        torch.testing.assert_close(torch.from_numpy(answer), answers(built, OBJECTIVE, inputs), atol=1e-6, rtol=0)

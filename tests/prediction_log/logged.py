@@ -9,9 +9,10 @@ from sqlalchemy import Engine
 from closedloop.prediction_log.clock import now
 from closedloop.prediction_log.ids import new_id
 from closedloop.prediction_log.writer import Answer, LogWriter
+from closedloop.targets import Classes
 
 TASK = "digits"
-CLASSES = [str(digit) for digit in range(10)]
+TARGET = Classes(tuple(str(digit) for digit in range(10)))
 
 
 def answer(**changed: Any) -> Answer:

@@ -1,7 +1,7 @@
 import orjson
 import pandas as pd
 import pytest
-from logged import CLASSES, TASK, answer, put
+from logged import TASK, answer, put
 from sklearn.datasets import load_digits
 from sqlalchemy import Engine
 
@@ -13,7 +13,7 @@ from closedloop.tasks.images.task import ImagePreprocessor
 KIND = get_task("images")
 START = 1_795_428_000_000_000
 WINDOW = (START, START + 1000)
-PREPROCESSOR = ImagePreprocessor(CLASSES, height=8, width=8, mean=0.3, std=0.4)
+PREPROCESSOR = ImagePreprocessor(height=8, width=8, mean=0.3, std=0.4)
 
 
 @pytest.fixture

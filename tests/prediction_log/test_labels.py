@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from logged import CLASSES, TASK, answer, put
+from logged import TARGET, TASK, answer, put
 from sqlalchemy import Engine, event, select, update
 
 from closedloop.config import Params
@@ -44,7 +44,7 @@ def test_labels_mean_what_a_dictionary_would(log: Engine, batches: list[list[tup
                 expected[key] = label, 0
             elif expected[key][0] != label:
                 expected[key] = label, expected[key][1] + 1
-        outcome = add_labels(log, TASK, [(ids[number], label) for number, label in batch], CLASSES)
+        outcome = add_labels(log, TASK, [(ids[number], label) for number, label in batch], TARGET)
         assert outcome == LabelOutcome(
             accepted=sum(key not in before for key in last),
             unchanged=sum(key in before and before[key][0] == label for key, label in last.items()),
@@ -57,21 +57,21 @@ def test_labels_mean_what_a_dictionary_would(log: Engine, batches: list[list[tup
 def test_one_label_outside_the_classes_refuses_the_batch(log: Engine) -> None:
     ids = put(log, [answer() for _ in range(4)])
     pairs = [(ids[0], "3"), (ids[1], "ten"), (ids[2], "4"), (ids[3], "")]
-    assert add_labels(log, TASK, pairs, CLASSES) == LabelOutcome(invalid=[1, 3])
+    assert add_labels(log, TASK, pairs, TARGET) == LabelOutcome(invalid=[1, 3])
     assert stored(log) == {}
 
 
 @pytest.mark.parametrize("key", ["", "x", "\x00" * 26, "\ud800" * 26, "é" * 26, "' OR 1=1 --", "x" * 100_000])
 def test_ids_that_are_none_are_unknown(log: Engine, key: str) -> None:
-    assert add_labels(log, TASK, [(key, "3")], CLASSES) == LabelOutcome(unknown=[0])
+    assert add_labels(log, TASK, [(key, "3")], TARGET) == LabelOutcome(unknown=[0])
 
 
 def test_a_label_that_was_used_for_training_can_be_revised(log: Engine) -> None:
     ids = put(log, [answer(), answer()])
-    add_labels(log, TASK, [(key, "3") for key in ids], CLASSES)
+    add_labels(log, TASK, [(key, "3") for key in ids], TARGET)
     with log.begin() as connection:
         connection.execute(update(LABELS).values(partition="a" * 64))
-    assert add_labels(log, TASK, [(ids[0], "4"), (ids[1], "3")], CLASSES) == LabelOutcome(revised=1, unchanged=1)
+    assert add_labels(log, TASK, [(ids[0], "4"), (ids[1], "3")], TARGET) == LabelOutcome(revised=1, unchanged=1)
     with log.connect() as connection:
         rows = {row.prediction_id: row for row in connection.execute(select(LABELS))}
     assert {row.partition for row in rows.values()} == {"a" * 64}
@@ -84,10 +84,10 @@ def test_a_label_that_was_used_for_training_can_be_revised(log: Engine) -> None:
 @pytest.mark.parametrize("mark", ["quarantined", "known"])
 def test_a_label_that_was_not_learnt_from_counts_again_when_it_is_corrected(log: Engine, mark: str) -> None:
     ids = put(log, [answer(), answer()])
-    add_labels(log, TASK, [(key, "3") for key in ids], CLASSES)
+    add_labels(log, TASK, [(key, "3") for key in ids], TARGET)
     with log.begin() as connection:
         connection.execute(update(LABELS).values(partition=mark))
-    assert add_labels(log, TASK, [(ids[0], "4"), (ids[1], "3")], CLASSES) == LabelOutcome(revised=1, unchanged=1)
+    assert add_labels(log, TASK, [(ids[0], "4"), (ids[1], "3")], TARGET) == LabelOutcome(revised=1, unchanged=1)
     assert labelled(log, TASK).column("id").to_pylist() == [ids[0]]
     assert count_unused(log, TASK, []) == 1
 
@@ -95,7 +95,7 @@ def test_a_label_that_was_not_learnt_from_counts_again_when_it_is_corrected(log:
 def test_a_label_may_come_weeks_later(log: Engine) -> None:
     long_ago = now() - 10**13
     ids = put(log, [answer(time=long_ago)])
-    assert add_labels(log, TASK, [(ids[0], "5")], CLASSES).accepted == 1
+    assert add_labels(log, TASK, [(ids[0], "5")], TARGET).accepted == 1
     row = window(log, TASK, long_ago, long_ago + 1).to_pylist()[0]
     assert row["label"] == "5"
     assert row["label_time"] > long_ago + 10**12
@@ -103,7 +103,7 @@ def test_a_label_may_come_weeks_later(log: Engine) -> None:
 
 def test_unused_labels_are_counted(log: Engine) -> None:
     ids = put(log, [answer() for _ in range(3)])
-    add_labels(log, TASK, [(key, "3") for key in ids], CLASSES)
+    add_labels(log, TASK, [(key, "3") for key in ids], TARGET)
     with log.begin() as connection:
         connection.execute(update(LABELS).where(LABELS.c.prediction_id == ids[0]).values(partition="quarantined"))
     assert count_unused(log, TASK, []) == 2
@@ -121,7 +121,7 @@ def test_a_million_duplicates(log: Engine) -> None:
         statements += 1
 
     tracemalloc.start()
-    outcome = add_labels(log, TASK, labels, CLASSES)
+    outcome = add_labels(log, TASK, labels, TARGET)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert outcome == LabelOutcome(accepted=2)
@@ -139,7 +139,7 @@ def test_many_unknown_ids_need_few_questions(log: Engine) -> None:
         statements += 1
 
     pairs = [(new_id(), "3") for _ in range(20_000)]
-    assert add_labels(log, TASK, pairs, CLASSES).unknown == list(range(20_000))
+    assert add_labels(log, TASK, pairs, TARGET).unknown == list(range(20_000))
     assert statements < 100
 
 
@@ -159,7 +159,7 @@ def test_the_server_writes_on_while_labels_arrive(log: Engine) -> None:
         return written
 
     def load(label: str) -> int:
-        outcome = add_labels(log, TASK, [(key, label) for key in ids], CLASSES)
+        outcome = add_labels(log, TASK, [(key, label) for key in ids], TARGET)
         return outcome.accepted + outcome.revised
 
     assert asyncio.run(main()) >= 20
@@ -187,14 +187,14 @@ class TestFiles:
         lines = header + [line.format(id=key, label=label) for key, label in given]
         file = tmp_path / name
         file.write_text(mark + "\n".join(lines) + "\n", encoding="utf-8")
-        assert load_file(log, TASK, file, CLASSES) == LabelOutcome(accepted=2, unknown=[2])
+        assert load_file(log, TASK, file, TARGET) == LabelOutcome(accepted=2, unknown=[2])
         assert stored(log) == {ids[0]: ("5", 0), ids[1]: ("4", 0)}
 
     def test_columns_in_another_order(self, params: Params, tmp_path: Path) -> None:
         log = open_log(params)
         ids = put(log, [answer()])
         (tmp_path / "labels.csv").write_text(f'label,id\r\n"3","{ids[0]}"\r\n')
-        assert load_file(log, TASK, tmp_path / "labels.csv", CLASSES).accepted == 1
+        assert load_file(log, TASK, tmp_path / "labels.csv", TARGET).accepted == 1
 
     @pytest.mark.parametrize(
         ("name", "content", "match"),
@@ -224,10 +224,10 @@ class TestFiles:
         ids = put(log, [answer()])
         (tmp_path / name).write_bytes(content.replace(b"KEY", ids[0].encode()))
         with pytest.raises(DataError, match=match) as raised:
-            load_file(log, TASK, tmp_path / name, CLASSES)
+            load_file(log, TASK, tmp_path / name, TARGET)
         assert str(raised.value).startswith(str(tmp_path / name))
         assert stored(log) == {}
 
     def test_no_file(self, params: Params, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"absent\.csv cannot be read: No such file"):
-            load_file(open_log(params), TASK, tmp_path / "absent.csv", CLASSES)
+            load_file(open_log(params), TASK, tmp_path / "absent.csv", TARGET)

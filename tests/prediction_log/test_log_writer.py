@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from logged import CLASSES, TASK, answer, put
+from logged import TARGET, TASK, answer, put
 from sqlalchemy import Engine, delete, event, select, text
 
 from closedloop.config import Params
@@ -333,7 +333,7 @@ class TestSQLite:
         ids = put(log, [answer()])
         (tmp_path / "predictions.db").unlink()
         with pytest.raises(LogError, match="put it back if it was moved or deleted, or restart the server"):
-            add_labels(log, TASK, [(ids[0], "3")], CLASSES)
+            add_labels(log, TASK, [(ids[0], "3")], TARGET)
         assert not (tmp_path / "predictions.db").exists()
 
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from logged import CLASSES, TASK, answer, put
+from logged import TARGET, TASK, answer, put
 from sqlalchemy import Engine, delete, event, insert
 
 from closedloop.config import Traffic
@@ -53,7 +53,7 @@ def test_an_empty_window_has_all_columns(log: Engine) -> None:
 
 def test_a_window_of_one_version_with_its_labels(log: Engine) -> None:
     ids = put(log, [answer(time=START + n, version=1 + n % 2, role=("champion", "canary")[n % 2]) for n in range(6)])
-    add_labels(log, TASK, [(ids[1], "4"), (ids[2], "5")], CLASSES)
+    add_labels(log, TASK, [(ids[1], "4"), (ids[2], "5")], TARGET)
     table = window(log, TASK, START, START + 6, version=2)
     assert table.column("role").to_pylist() == ["canary"] * 3
     assert table.column("label").to_pylist() == ["4", None, None]
@@ -71,7 +71,7 @@ def test_inputs_may_be_left_out(log: Engine) -> None:
 def test_labelled_predictions(log: Engine) -> None:
     ids = put(log, [answer(time=START - n) for n in range(3)])
     for label in ("3", "4", "5"):
-        add_labels(log, TASK, [(ids[0], label), (ids[2], "5")], CLASSES)
+        add_labels(log, TASK, [(ids[0], label), (ids[2], "5")], TARGET)
     table = labelled(log, TASK)
     assert table.schema.names == [
         "id", "time", "version", "role", "request", "prediction", "probabilities", "label", "revisions",
@@ -101,7 +101,7 @@ def test_a_window_that_is_being_read_keeps_nobody_from_writing(log: Engine, monk
 
 def test_export_writes_the_window(log: Engine, tmp_path: Path) -> None:
     ids = put(log, [answer(time=START + n) for n in range(20)])
-    add_labels(log, TASK, [(ids[3], "4")], CLASSES)
+    add_labels(log, TASK, [(ids[3], "4")], TARGET)
     path = tmp_path / "exported" / "window.parquet"
     assert export(log, TASK, START + 2, START + 12, path) == 10
     assert pq.read_table(path).equals(window(log, TASK, START + 2, START + 12))

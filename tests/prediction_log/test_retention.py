@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from logged import CLASSES, TASK, answer, put
+from logged import TARGET, TASK, answer, put
 from sqlalchemy import Engine, delete, func, insert, select, update
 
 from closedloop.config import Params
@@ -55,7 +55,7 @@ def test_by_number(log: Engine, keeping: Callable[..., Params], monkeypatch: pyt
 
 def test_labelled_ones_wait_until_they_are_training_data(log: Engine, keeping: Callable[..., Params]) -> None:
     ids = put_at(log, 21, 19, 19, 19, 1)
-    add_labels(log, TASK, [(key, "3") for key in ids[:3]], CLASSES)
+    add_labels(log, TASK, [(key, "3") for key in ids[:3]], TARGET)
     with log.begin() as connection:
         connection.execute(update(LABELS).where(LABELS.c.prediction_id == ids[2]).values(partition="a" * 64))
     deleted = prune(log, keeping(), NOW)
@@ -67,7 +67,7 @@ def test_labelled_ones_wait_until_they_are_training_data(log: Engine, keeping: C
 
 def test_what_belongs_to_a_prediction_goes_with_it(log: Engine, keeping: Callable[..., Params]) -> None:
     old, young = put_at(log, 30, 1)
-    add_labels(log, TASK, [(old, "3"), (young, "3")], CLASSES)
+    add_labels(log, TASK, [(old, "3"), (young, "3")], TARGET)
     writer = LogWriter(log)
     for key in (old, young):
         assert writer.submit_shadow(ShadowAnswer(key, 2, "3", 0.5, [0.5], 1.0))
@@ -94,7 +94,7 @@ def test_what_is_kept(log: Engine, keeping: Callable[..., Params], rows: list[tu
             connection.execute(delete(table))
     ids = put_at(log, *[age for age, _ in rows])
     known = [(key, state) for key, (_, state) in zip(ids, rows, strict=True) if state]
-    add_labels(log, TASK, [(key, "3") for key, _ in known], CLASSES)
+    add_labels(log, TASK, [(key, "3") for key, _ in known], TARGET)
     with log.begin() as connection:
         for key, state in known:
             if state == "used":

@@ -33,7 +33,7 @@ def test_the_first_model_that_meets_the_floors_becomes_champion(params: Params) 
     champion = aliases.load_champion(params)
     test = read_examples(PATHS.examples("test"))
     local = Predictor.load(PATHS.model / "model.onnx", PATHS.preprocessor)
-    assert np.array_equal(champion.predictor.probabilities(test), local.probabilities(test))
+    assert np.array_equal(champion.predictor.answers(test), local.answers(test))
     assert read_json(PATHS.report("registration.json")) == receipt
     assert current_receipt(params, PATHS) == receipt
     assert "champion" in list_versions(params)
@@ -214,7 +214,7 @@ def test_an_onnx_model_that_answers_otherwise_than_torch_is_refused(params: Para
     from safetensors.numpy import load_file, save_file
 
     golden = load_file(PATHS.model / "golden.safetensors")
-    save_file({"probabilities": golden["probabilities"][:, ::-1].copy()}, PATHS.model / "golden.safetensors")
+    save_file({"answers": golden["answers"][:, ::-1].copy()}, PATHS.model / "golden.safetensors")
     receipt = register(params, PATHS)
     assert (receipt["verdict"], receipt["champion"]) == ("refused", None)
     assert "gate.max_parity_error" in receipt["reasons"][0]

@@ -29,11 +29,12 @@ from closedloop.prediction_log.writer import Answer, LogWriter
 from closedloop.registry import aliases
 from closedloop.registry.watch import alias_version
 from closedloop.sources.acquire import acquire
+from closedloop.targets import Classes, save_target
 from closedloop.tasks import get_task
 from registered_digits import CONF, Registry, digits
 
 PARAMS = Path("params.yaml")
-CLASSES = [str(code) for code in range(10)]
+TARGET = Classes(tuple(str(code) for code in range(10)))
 
 
 @dataclass
@@ -54,6 +55,7 @@ class World:
         paths = Paths("digits")
         acquire(params, paths)
         get_task("images").fit(digits(0, 30), params).save(paths.preprocessor)
+        save_target(TARGET, paths.preprocessor)
         aliases.promote(params, registry.add("weak"))
         return cls(registry, open_log(params), paths)
 
@@ -83,7 +85,7 @@ class World:
         return ids
 
     def label(self, ids: list[str], labels: list[str]) -> None:
-        assert add_labels(self.engine, "digits", list(zip(ids, labels, strict=True)), CLASSES).invalid == []
+        assert add_labels(self.engine, "digits", list(zip(ids, labels, strict=True)), TARGET).invalid == []
 
     def check(self, verdict: str = "drift", version: int = 1) -> None:
         """A window that has just ended."""

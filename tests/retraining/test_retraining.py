@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
-from production_world import CLASSES, labels_of
+from production_world import TARGET, labels_of
 
 from closedloop.config import load
 from closedloop.data.examples import read_examples
@@ -83,7 +83,7 @@ def answer(project: Path, examples: pa.Table) -> None:
         asyncio.run(writer.write(rows))
         writer.close()
         pairs = [(row.id, label) for row, label in zip(rows, labels_of(examples), strict=True)]
-        assert add_labels(engine, "digits", pairs, CLASSES).accepted == len(pairs)
+        assert add_labels(engine, "digits", pairs, TARGET).accepted == len(pairs)
         engine.dispose()
     time.sleep(SETTLED / SECOND + 0.2)  # what is younger belongs to the next window
 
@@ -115,7 +115,7 @@ def project(drifted: Path, tmp_path: Path) -> Path:
 
 def accuracy(project: Path, examples: pa.Table) -> float:
     model = predictor(project)
-    said = np.array(model.classes)[model.probabilities(examples).argmax(axis=1)]
+    said = np.array(model.classes)[model.answers(examples).argmax(axis=1)]
     return float((said == np.array(labels_of(examples))).mean())
 
 

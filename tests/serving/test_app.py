@@ -325,7 +325,7 @@ class Overflowing:
     """A model that answers one request with what is no number."""
 
     def __init__(self, sound: Predictor) -> None:
-        self._sound, self.preprocessor, self.classes = sound, sound.preprocessor, sound.classes
+        self._sound, self.preprocessor, self.target = sound, sound.preprocessor, sound.target
 
     def predict(self, records: list[dict[str, Any]]) -> Any:
         rows = self._sound.predict(records)

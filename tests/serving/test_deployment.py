@@ -73,7 +73,7 @@ def test_without_a_champion_nothing_is_loaded_until_there_is_one(registry: Regis
     assert quick.problem is None
     test = digits(TESTED_FROM, TESTED_FROM + 20)
     local = aliases.load_champion(registry.params).predictor
-    assert np.array_equal(quick.champion.predictor.probabilities(test), local.probabilities(test))  # type: ignore[union-attr]
+    assert np.array_equal(quick.champion.predictor.answers(test), local.answers(test))  # type: ignore[union-attr]
 
 
 def test_promotion_rollback_and_mlflows_own_client_are_followed(registry: Registry, quick: Deployment) -> None:
@@ -143,7 +143,8 @@ def break_by(damage: str, folder: Path) -> None:
     elif damage == "damaged preprocessor":
         preprocessor.write_text('{"kind": "image_cla')
     elif damage == "a class too few":
-        preprocessor.write_text(preprocessor.read_text().replace('"9"', '"8"').replace('"0",', ""))
+        target = preprocessor.with_name("target.json")
+        target.write_text(target.read_text().replace('"9"', '"8"').replace('"0",', ""))
     else:  # answers that are no numbers
         graph = onnx.load(model)
         weights = next(tensor for tensor in graph.graph.initializer if tensor.name == "weights")
@@ -265,7 +266,7 @@ def test_another_model_under_the_same_number_is_followed(registry: Registry, qui
     quick.load_now()
     assert quick.champion is not before and quick.problem is None
     strong = aliases.load_version(registry.client, "digits", 1).predictor
-    assert np.array_equal(quick.champion.predictor.probabilities(test), strong.probabilities(test))  # type: ignore[union-attr]
+    assert np.array_equal(quick.champion.predictor.answers(test), strong.answers(test))  # type: ignore[union-attr]
     again = quick.champion
     quick.load_now()
     assert quick.champion is again

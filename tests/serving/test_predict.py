@@ -53,7 +53,7 @@ def test_many_examples_are_answered_in_their_order_as_the_model_does(
     examples = [{"image": rows.tolist()} for rows in pixels(table)]
     examples[0] = {"image": encode_png(pixels(table)[0])}
     answers = server.post("/predict", {"examples": examples}).json["predictions"]
-    expected = Predictor.load(*model_files(packaged_digits[1]["strong"])).probabilities(table)
+    expected = Predictor.load(*model_files(packaged_digits[1]["strong"])).answers(table)
     found = [list(answer["probabilities"].values()) for answer in answers]
     assert np.allclose(found, expected, atol=1e-6)
     ids = [answer["id"] for answer in answers]

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from closedloop.serving import routing
 from closedloop.serving.deployment import Loaded
 from closedloop.serving.predictor import Predictor
 from closedloop.serving.routing import Shadow, choose, fraction
+from closedloop.targets import Classes
 from registered_digits import TESTED_FROM, Registry, digits
 
 
@@ -92,13 +94,15 @@ def test_shadow_answers_are_those_of_the_challenger(registry: Registry, engine: 
 class Slow:
     """A challenger that answers when it is told to."""
 
+    target = Classes(("0", "1"))
+
     def __init__(self) -> None:
         self.go, self.asked = threading.Event(), 0
 
-    def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, records: list[dict[str, Any]]) -> np.ndarray:
         self.asked += len(records)
         assert self.go.wait(20)
-        return [{"class": "1", "confidence": 1.0, "probabilities": {"1": 1.0}} for _ in records]
+        return np.array([[0.0, 1.0] for _ in records])
 
 
 def test_a_slow_challenger_makes_nobody_wait_and_what_it_cannot_answer_is_counted(writer: LogWriter) -> None:
@@ -123,7 +127,7 @@ def test_closing_does_not_wait_for_a_challenger_that_hangs(writer: LogWriter) ->
 
 def test_a_challenger_that_fails_is_counted_and_the_next_one_answers(engine: Engine, writer: LogWriter) -> None:
     class Failing:
-        def answer(self, _records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def predict(self, _records: list[dict[str, Any]]) -> np.ndarray:
             raise ValueError("on purpose")
 
     sound, shadow, name = Slow(), Shadow(writer), new_id()
@@ -154,8 +158,10 @@ def test_the_event_loop_goes_on_while_the_challenger_answers(writer: LogWriter) 
 
 def test_shadow_answers_that_are_no_numbers_are_counted_as_failures(engine: Engine, writer: LogWriter) -> None:
     class Overflowing:
-        def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            return [{"class": "1", "confidence": 1.0, "probabilities": {"1": float("nan")}} for _ in records]
+        target = Classes(("0", "1"))
+
+        def predict(self, records: list[dict[str, Any]]) -> np.ndarray:
+            return np.full((len(records), 2), np.nan)
 
     shadow = Shadow(writer)
     shadow.submit(loaded(2, Overflowing()), [new_id()], [{}])

@@ -24,7 +24,7 @@ CONFIG = Tokens(name="tokens", vocabulary=120, max_tokens=16, max_ngrams=200, mi
 
 
 def fitted(config: Tokens = CONFIG) -> TextPreprocessor:
-    return fit([*HAM, *SPAM], ["ham", "spam"], config)
+    return fit([*HAM, *SPAM], config)
 
 
 def table(rows: list[str], labels: list[str] | None = None) -> pa.Table:

@@ -5,7 +5,6 @@ import pyarrow as pa
 from closedloop.tasks.tables.preprocessor import Category, Number, TablePreprocessor
 
 PREPROCESSOR = TablePreprocessor(
-    classes=["no", "yes"],
     numbers=[
         Number("age", [10.0, 20.0, 40.0], [-1.0, 0.0, 1.0], median=20.0, gaps=False),
         Number("gain", [0.0, 5.0], [-0.5, 1.5], median=0.0, gaps=True),

@@ -14,9 +14,9 @@ def test_nearest_neighbours_know_most_scanned_digits_and_their_answers_are_proba
     table = task.read(digits.paths.raw, digits.params)
     found = task.baseline(table.slice(0, 1200), table.slice(1200), digits.params)
     assert found.name == "3 nearest neighbours"
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-    assert (found.probabilities > 0).all()
-    said = np.array(digits.params.task.classes)[found.probabilities.argmax(axis=1)]
+    np.testing.assert_allclose(found.rows.sum(axis=1), 1)
+    assert (found.rows > 0).all()
+    said = np.array(digits.params.task.classes)[found.rows.argmax(axis=1)]
     assert 0.94 < (said == np.array(labels(table.slice(1200)))).mean() < 1
 
 
@@ -25,4 +25,4 @@ def test_a_class_without_training_images_is_unlikely_and_not_impossible(digits: 
     table = task.read(digits.paths.raw, digits.params)
     without = table.filter(pa.array([name != "0" for name in table.column(LABEL).to_pylist()]))
     found = task.baseline(without, table.slice(0, 5), digits.params)
-    assert (found.probabilities[:, 0] > 0).all() and (found.probabilities[:, 0] < 0.1).all()
+    assert (found.rows[:, 0] > 0).all() and (found.rows[:, 0] < 0.1).all()

@@ -19,7 +19,7 @@ from closedloop.tasks.images.shifts import COLOURED, CORRUPTIONS, shift
 from closedloop.tasks.images.task import TASK, ImagePreprocessor
 from pictures import SHAPES, shape
 
-COLOUR = ImagePreprocessor(["a", "b"], 3, 2, mean=[0.1, 0.2, 0.3], std=[0.5, 0.6, 0.7])
+COLOUR = ImagePreprocessor(3, 2, mean=[0.1, 0.2, 0.3], std=[0.5, 0.6, 0.7])
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 2, 3), np.uint8)
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_colour_image_is_refused_with_its_place(image: object, reason
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_request_of_another_size_becomes_what_a_file_would(fit: str, channels: int) -> None:
     moments = 0.0 if channels == 1 else [0.0] * 3, 1.0 if channels == 1 else [1.0] * 3
-    preprocessor = ImagePreprocessor(["a", "b"], 6, 6, *moments, fit)  # type: ignore[arg-type]
+    preprocessor = ImagePreprocessor(6, 6, *moments, fit)  # type: ignore[arg-type]
     image = shapes(1)[0][:9] if channels == 3 else shapes(1)[0][:9, :, 0]
     expected = fitted(image, (6, 6), fit)  # type: ignore[arg-type]
     for form in (image.tolist(), encode_png(image)):
@@ -81,7 +81,7 @@ def test_a_grey_png_of_16_bits_is_no_white_square() -> None:
     target = io.BytesIO()
     levels = np.arange(6, dtype=np.uint16).reshape(3, 2) * 8000
     Image.fromarray(levels).save(target, "PNG")
-    grey = ImagePreprocessor(["a", "b"], 3, 2, 0.0, 1.0)
+    grey = ImagePreprocessor(3, 2, 0.0, 1.0)
     decoded = grey.decode([{"image": base64.b64encode(target.getvalue()).decode()}])
     assert np.array_equal(pixels(decoded)[0], levels >> 8)
 

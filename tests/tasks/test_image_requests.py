@@ -18,7 +18,7 @@ from closedloop.tasks.base import BadRecord
 from closedloop.tasks.images.request import encode_png, pixels
 from closedloop.tasks.images.task import ImagePreprocessor
 
-PREPROCESSOR = ImagePreprocessor(["a", "b"], height=3, width=2, mean=0.25, std=0.5)
+PREPROCESSOR = ImagePreprocessor(height=3, width=2, mean=0.25, std=0.5)
 GOOD = [[0, 255], [1, 2], [3, 4]]
 IMAGES = arrays(np.uint8, st.tuples(st.integers(0, 4), st.just(3), st.just(2)))
 
@@ -123,5 +123,5 @@ def test_a_record_has_exactly_the_field_image(record: object) -> None:
 
 def test_the_example_can_be_decoded() -> None:
     for height, width in ((3, 2), (28, 28), (1, 1)):
-        of_size = ImagePreprocessor(["a"], height, width, 0.0, 1.0)
+        of_size = ImagePreprocessor(height, width, 0.0, 1.0)
         assert of_size.inputs([of_size.request_example()])["inputs"].shape == (1, 1, height, width)

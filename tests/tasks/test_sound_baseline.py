@@ -28,7 +28,7 @@ def test_logistic_regression_knows_most_spoken_digits_and_its_answers_are_probab
     for seen, least in ((train, 0.9), (some, 0)):
         found = TASK.baseline(seen, test, project.params)
         assert found.name == "logistic regression on pooled log-mel levels"
-        np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-        assert (found.probabilities > 0).all()
-        said = np.array(project.params.task.classes)[found.probabilities.argmax(axis=1)]
+        np.testing.assert_allclose(found.rows.sum(axis=1), 1)
+        assert (found.rows > 0).all()
+        said = np.array(project.params.task.classes)[found.rows.argmax(axis=1)]
         assert (said == np.array(test.column(LABEL).to_pylist())).mean() > least

@@ -18,7 +18,7 @@ from closedloop.tasks.sounds.task import TASK, SoundPreprocessor
 from closedloop.tasks.sounds.wav import resample, to_samples, write_wav
 
 LOG_MEL = LogMel(RATE, window=256, hop=80, mels=20, low_hz=50, range_db=60, frames=50)
-PREPROCESSOR = SoundPreprocessor(["a", "b"], max_seconds=2, log_mel=LOG_MEL, mean=[0.25] * 20, std=[0.5] * 20)
+PREPROCESSOR = SoundPreprocessor(max_seconds=2, log_mel=LOG_MEL, mean=[0.25] * 20, std=[0.5] * 20)
 GOOD = base64_of(write_wav(tone(), RATE))
 SOUNDS = st.lists(arrays(np.int16, st.integers(1, 300)), max_size=4)
 

@@ -121,8 +121,8 @@ def test_gradient_boosting_learns_what_there_is() -> None:
     table, params = rows(1500), configured()
     found = TASK.baseline(table.slice(0, 1000), table.slice(1000), params)
     assert found.name == "gradient boosting"
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-    said = np.array(params.task.classes)[found.probabilities.argmax(axis=1)]
+    np.testing.assert_allclose(found.rows.sum(axis=1), 1)
+    said = np.array(params.task.classes)[found.rows.argmax(axis=1)]
     assert (said == np.array(labels(table.slice(1000)))).mean() > 0.9
 
 

@@ -96,7 +96,6 @@ def test_saved_and_loaded_it_does_the_same(tmp_path: Path) -> None:
     PREPROCESSOR.save(tmp_path)
     assert json.loads((tmp_path / "preprocessor.json").read_text())["kind"] == "texts"
     again = get_task("texts").load_preprocessor(tmp_path)
-    assert again.classes == ["ham", "spam"]
     assert again.cardinalities == PREPROCESSOR.cardinalities
     examples = table([*HAM, *SPAM])
     for name, array in PREPROCESSOR.transform(examples).items():

@@ -132,9 +132,9 @@ def test_the_baseline_knows_most_messages_and_its_answers_are_probabilities(make
     examples = task.read(project.paths.raw, project.params)
     train, rest = examples.slice(0, 800), examples.slice(800, 400)
     found = task.baseline(train, rest, project.params)
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-    said = np.array(project.params.task.classes)[found.probabilities.argmax(axis=1)]
+    np.testing.assert_allclose(found.rows.sum(axis=1), 1)
+    said = np.array(project.params.task.classes)[found.rows.argmax(axis=1)]
     assert 0.95 < (said == np.array(rest.column("label").to_pylist())).mean() < 1
     hams = train.filter([label == "ham" for label in train.column("label").to_pylist()])
-    alone = task.baseline(hams, rest.slice(0, 3), project.params).probabilities
+    alone = task.baseline(hams, rest.slice(0, 3), project.params).rows
     assert (alone[:, 0] > 0.9).all() and (alone[:, 1] > 0).all()

@@ -29,9 +29,10 @@ def feedback(options: Options) -> None:
     from closedloop.errors import DataError
     from closedloop.prediction_log.labels import load_file
     from closedloop.prediction_log.store import open_log
+    from closedloop.targets import of_task
 
     params = load(PARAMS)
-    found = load_file(open_log(params), params.task.name, options.file, params.task.classes)
+    found = load_file(open_log(params), params.task.name, options.file, of_task(params.task))
     print(f"{found.accepted:,} new, {found.revised:,} revised, {found.unchanged:,} known already")
     if found.unknown:
         raise DataError(

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from closedloop.errors import ClosedLoopError, ConfigError
+from closedloop.evaluation.answers import metrics_of
 from closedloop.evaluation.comparison import Comparison, compare
 from closedloop.registry.records import Record
 
 ABSENT = "–"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-PAIRED: tuple[Literal["accuracy", "log_loss"], ...] = ("accuracy", "log_loss")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,10 @@ def _gain(base: Record, side: Side, confidence: float) -> Gain:
     try:
         return Gain(
             side.letter,
-            tuple(compare(side.record.predictions, base.predictions, metric, confidence) for metric in PAIRED),
+            tuple(
+                compare(side.record.predictions, base.predictions, metric, confidence)
+                for metric in metrics_of(base.predictions)
+            ),
         )
     except ClosedLoopError as error:
         return Gain(side.letter, (), str(error))

@@ -8,15 +8,29 @@ from pydantic import Field, ValidationError, model_validator
 
 from closedloop.config.data import Composed, Preprocess, RemoteFile, Source, Task, Validation
 from closedloop.config.learning import EarlyStopping, Optimizer, Scheduler, Trainer, Transfer
-from closedloop.config.operation import Drill, Evaluation, Gate, Log, Monitor, Retraining, Serving, Tracking, Traffic
+from closedloop.config.operation import (
+    AnyGate,
+    ClassGate,
+    Drill,
+    Evaluation,
+    Gate,
+    Log,
+    Monitor,
+    NumberGate,
+    Retraining,
+    Serving,
+    Tracking,
+    Traffic,
+)
 from closedloop.config.tuning import Tune
 from closedloop.errors import ConfigError
 from closedloop.networks.schema import CNN, Augmentation, Model, NoAugmentation
 from closedloop.section import Section
-from closedloop.tasks.schema import KINDS
+from closedloop.tasks.schema import KINDS, OF_CLASSES
 
 __all__ = [
-    "CNN", "Composed", "Drill", "EarlyStopping", "Evaluation", "Gate", "Log", "Monitor", "Optimizer",
+    "CNN", "AnyGate", "ClassGate", "Composed", "Drill", "EarlyStopping", "Evaluation", "Log", "Monitor", "NumberGate",
+    "Optimizer",
     "Params", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking",
     "Traffic", "Trainer", "Transfer", "Tune", "Validation", "load", "parse",
 ]  # fmt: skip
@@ -53,20 +67,25 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _compatible(self) -> Self:
-        kind = KINDS[self.task.kind]
+        kind, target = KINDS[self.task.kind], self.task.target
+        scenarios = tuple(name for name in kind.scenarios if target == "classes" or name not in OF_CLASSES)
         chosen = {
             "source.format.name": (self.source.format.name, kind.formats),
             "preprocess.features.name": (self.preprocess.features.name, kind.features),
             "model.name": (self.model.name, kind.models),
             "augmentation.name": (self.augmentation.name, ("none", *kind.augmentations)),
-            "traffic.scenario": (self.traffic.scenario, ("none", *kind.scenarios)),
-            "drill.scenario": (self.drill.scenario, kind.scenarios),
+            "traffic.scenario": (self.traffic.scenario, ("none", *scenarios)),
+            "drill.scenario": (self.drill.scenario, scenarios),
+            "task.target": (target, kind.targets),
         }
         wrong = [
             f"{key}: {found} does not go with task.kind {self.task.kind}; allowed: {', '.join(allowed)}"
             for key, (found, allowed) in chosen.items()
             if found not in allowed
         ]
+        if self.gate.target != target:
+            other = "number" if target == "number" else "default"
+            wrong.append(f"gate.target: {self.gate.target} does not go with task.target {target}; choose gate={other}")
         tested = self.retraining.min_labels * self.preprocess.feedback_test_share
         if tested < self.gate.min_recent:
             wrong.append(
@@ -102,7 +121,8 @@ def _describe(mistake: Any) -> str:
         return f"{key}: missing"
     if mistake["type"] == "union_tag_invalid":
         allowed = str(mistake["ctx"]["expected_tags"]).replace("'", "")
-        return f"{key}.name: must be one of {allowed} (found {mistake['ctx']['tag']!r})"
+        name = mistake["ctx"]["discriminator"].strip("'")
+        return f"{key}.{name}: must be one of {allowed} (found {mistake['ctx']['tag']!r})"
     reason: str = mistake["msg"].removeprefix("Value error, ")
     if not mistake["loc"]:  # of the whole: it names the keys itself
         return reason
@@ -130,7 +150,8 @@ def _follow(location: tuple[int | str, ...]) -> tuple[str, list[Any]]:
 
 def _names(section: Any) -> tuple[Any, ...]:
     """What a section that is one of a choice may be called."""
-    field = getattr(section, "model_fields", {}).get("name")
+    fields = getattr(section, "model_fields", {})
+    field = fields.get("name") or fields.get("target")
     return get_args(field.annotation) if field else ()
 
 

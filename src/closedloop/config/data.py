@@ -24,10 +24,16 @@ class Task(Section):
     name: Name  # names the folders, the stages, the MLflow experiment and the registered model
     kind: Annotated[str, AfterValidator(_known_kind)]  # what an example is: the folder of tasks/ that reads it
     title: str
-    classes: Annotated[list[str], Field(min_length=2)]
+    target: Literal["classes", "number"] = "classes"  # what belongs to an example: one of several classes, or a number
+    classes: list[str] = []
+    coverage: Annotated[float, Field(ge=0.5, le=0.99)] = 0.9  # share of numbers that the intervals are to hold
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
+    def _named(self) -> Self:
+        if self.target == "number" and self.classes:
+            raise ValueError("classes are named where target is classes: leave them out for a number")
+        if self.target == "classes" and len(self.classes) < 2:
+            raise ValueError("classes must name at least 2, or target be number")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("class names must be distinct")
         return self
@@ -64,8 +70,10 @@ class Source(Section):
         splits = sorted(self.format.splits)
         if splits not in (["all"], ["train"], ["test", "train"]):
             raise ValueError(f"the splits of format.parts must be [all], [train] or [train, test], not {splits}")
-        if self.kind == "embedded" and (splits != ["all"] or self.format.name != "idx"):
-            raise ValueError(f"embedded data are idx, one part whose split is 'all', not {self.format.name}, {splits}")
+        if self.kind == "embedded" and (splits != ["all"] or self.format.name not in ("idx", "table")):
+            raise ValueError(
+                f"embedded data are idx or a table, one part whose split is 'all', not {self.format.name}, {splits}"
+            )
         names = [file.name for file in self.files]
         if len(set(names)) != len(names):
             raise ValueError(f"the names of files must be distinct: {', '.join(names)}")

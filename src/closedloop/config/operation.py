@@ -15,22 +15,43 @@ class Evaluation(Section):
     calibration_bins: Annotated[int, Field(ge=2)] = 15
 
 
-class Gate(Section):
-    min_accuracy: Share
-    min_macro_f1: Share
-    max_calibration_error: Share = 1
-    min_class_recall: Share  # of the worst class
+class AnyGate(Section):
+    """What is asked of every challenger."""
+
+    metric: str  # what challenger and champion are compared on
     max_latency_ms: Annotated[float, Field(gt=0)] = 50  # 95th percentile of one example
     max_size_mb: Annotated[float, Field(gt=0)] = 100
     beat_baseline: bool = False  # by the whole interval of the gain over it, in gate.metric
-    metric: Literal["accuracy", "log_loss"] = "accuracy"  # what challenger and champion are compared on
     min_gain: Annotated[float, Field(ge=0)] = 0  # the interval of the gain must lie above this
     # with new data: the challenger must win on the champion's test examples or on the recent labelled traffic, and on
     # the other the interval of its gain must lie above minus this
     max_loss: Annotated[float, Field(ge=0)] = 0.02
     min_recent: Annotated[int, Field(ge=30)] = 50  # recent labelled examples, below which they prove nothing
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    max_parity_error: Annotated[float, Field(gt=0)] = 1e-4  # between torch's probabilities and ONNX's
+    # between torch's answers and ONNX's: of probabilities, or of numbers in deviations of the target
+    max_parity_error: Annotated[float, Field(gt=0)] = 1e-4
+
+
+class ClassGate(AnyGate):
+    target: Literal["classes"]
+    min_accuracy: Share
+    min_macro_f1: Share
+    max_calibration_error: Share = 1
+    min_class_recall: Share  # of the worst class
+    metric: Literal["accuracy", "log_loss"] = "accuracy"  # what challenger and champion are compared on
+
+
+class NumberGate(AnyGate):
+    """`min_gain` and `max_loss` are in the unit of the metric."""
+
+    target: Literal["number"]
+    min_r2: Annotated[float, Field(le=1)]  # share of the variance that is explained
+    max_mae: Annotated[float, Field(gt=0)] | None = None
+    min_coverage: Share = 0  # of the intervals
+    metric: Literal["mae", "mse"] = "mae"
+
+
+Gate = Annotated[ClassGate | NumberGate, Field(discriminator="target")]
 
 
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]  # UTC
@@ -75,6 +96,7 @@ class Monitor(Section):
     max_rejected_share: Share = 0.2  # of the log: requests refused as wrong (4xx)
     min_labels: Annotated[int, Field(ge=1)] = 30  # of a window, below which its accuracy is not judged but estimated
     max_accuracy_drop: Share = 0.03  # against the reference, beyond the window's interval
+    max_mae_rise: Annotated[float, Field(ge=0)] = 0.2  # of numbers, in the same way: as a share of the reference's
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of these intervals
     max_rows: Positive = 20_000  # a larger window is sampled down to this
     seed: Annotated[int, Field(ge=0)] = 0
@@ -116,6 +138,7 @@ class Retraining(Section):
     alarms: Positive = 2  # K of the last N windows have drifted, the latest among them
     windows: Positive = 3  # N
     min_accuracy: Share = 0  # floor of the latest window with labels; 0: none
+    max_mae: Annotated[float, Field(ge=0)] = 0  # of numbers: ceiling of the mean absolute error there; 0: none
     new_labels: Annotated[int, Field(ge=0)] = 0  # as many labels have arrived since the last attempt; 0: off
     every_days: Annotated[float, Field(ge=0)] = 0  # so long after the last attempt; 0: off
     min_labels: Annotated[int, Field(ge=30)] = (

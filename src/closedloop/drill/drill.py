@@ -14,13 +14,15 @@ from closedloop.config import Params
 from closedloop.data.examples import labels, read_examples
 from closedloop.drill.client import Client, free_port
 from closedloop.drill.project import DrillProject
-from closedloop.drill.report import Phase, Report, accuracy
+from closedloop.drill.report import Phase, Report, score
 from closedloop.errors import ClosedLoopError, DataError
+from closedloop.evaluation.answers import answers_of
 from closedloop.files import read_json, write_json
 from closedloop.paths import Paths
 from closedloop.prediction_log.clock import SECOND
 from closedloop.prediction_log.reading import SETTLED
 from closedloop.serving.predictor import Predictor
+from closedloop.targets import load_target
 from closedloop.tasks import get_task
 
 BATCH = 50  # examples in a request
@@ -153,16 +155,15 @@ class _Drill:
     def _send(
         self, client: Client, examples: pa.Table, phase: Phase, *, feedback: bool = True
     ) -> list[tuple[str, str]]:
-        """Ask about all examples; write accuracy and version into the phase; return (prediction id, true label)."""
+        """Ask about all examples; write score and version into the phase; return (prediction id, true label)."""
         task = get_task(self.params.task.kind)
         records = task.load_preprocessor(self._paths.preprocessor).encode(examples)
         answers: list[dict[str, Any]] = []
         for start in range(0, len(records), BATCH):
             body = {"examples": records[start : start + BATCH]}
             answers += client.ask("POST", "/predict", body)["predictions"]
-        truth = labels(examples)
-        right = sum(answer["class"] == label for answer, label in zip(answers, truth, strict=True))
-        phase.accuracy = accuracy(right, len(truth))
+        target, truth = load_target(self._paths.preprocessor), labels(examples)
+        phase.score = score(answers_of(examples, np.array([target.row(answer) for answer in answers]), target))
         phase.version = answers[-1]["version"]
         pairs = [(answer["id"], label) for answer, label in zip(answers, truth, strict=True)]
         if feedback:
@@ -193,26 +194,22 @@ class _Drill:
 
     def _recovery(self, phase: Phase, first: Predictor, clean: pa.Table, shifted: pa.Table) -> dict[str, Any]:
         """What the shift had cost the first model on the later examples, and how much of it is back."""
-        truth = np.array(labels(clean))
-
-        def share(examples: pa.Table) -> dict[str, float]:
-            said = np.array(first.classes)[first.probabilities(examples).argmax(axis=1)]
-            return accuracy(int((said == truth).sum()), len(truth))
-
-        before, under_shift = share(clean), share(shifted)
-        assert phase.accuracy is not None  # noqa: S101  _send has set it
+        before, under_shift = (
+            score(answers_of(examples, first.answers(examples), first.target)) for examples in (clean, shifted)
+        )
+        assert phase.score is not None  # noqa: S101  _send has set it
         cost = before["value"] - under_shift["value"]
-        if cost <= 0:
+        if cost * (-1 if before["metric"] == "mae" else 1) <= 0:
             raise DataError(
                 f"the drill proves nothing: {self.params.drill.scenario} at severity {self.params.drill.severity} has "
-                "cost the first model no accuracy; raise drill.severity or choose another drill.scenario"
+                f"cost the first model no {before['metric']}; raise drill.severity or choose another drill.scenario"
             )
-        back = (phase.accuracy["value"] - under_shift["value"]) / cost
+        back = (phase.score["value"] - under_shift["value"]) / cost
         phase.seen += f"; {back:.0%} of what the shift had cost is back"
         phase.passed &= back >= self.params.drill.min_recovered
         return {
             "first_model_clean": before,
             "first_model_shifted": under_shift,
-            "new_model_shifted": phase.accuracy,
+            "new_model_shifted": phase.score,
             "recovered": back,
         }

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from closedloop.errors import ClosedLoopError
-from closedloop.evaluation.intervals import wilson
+from closedloop.evaluation.answers import Answers
+from closedloop.evaluation.intervals import normal_quantile, wilson
+from closedloop.evaluation.numbers import Numbers
 
 CONFIDENCE = 0.95
 
@@ -24,14 +26,27 @@ class Phase:
     version: int | None = None
     verdict: str | None = None  # of the monitor, or of the gate
     window: dict[str, Any] | None = None
-    accuracy: dict[str, float] | None = None
+    score: dict[str, Any] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def accuracy(correct: int, asked: int) -> dict[str, float]:
-    """A share with Wilson's score interval."""
+def score(found: Answers) -> dict[str, Any]:
+    """The accuracy with Wilson's score interval; of numbers the mean absolute error with the normal one."""
+    asked = len(found.ids)
+    if isinstance(found, Numbers):
+        errors = found.losses("mae")
+        reach = normal_quantile(CONFIDENCE) * float(errors.std()) / asked**0.5
+        value = float(errors.mean())
+        return {"metric": "mae", "value": value, "low": value - reach, "high": value + reach, "examples": asked}
+    correct = int(found.correct.sum())
     low, high = wilson(correct, asked, CONFIDENCE)
-    return {"value": correct / asked, "low": float(low), "high": float(high), "examples": asked}
+    return {
+        "metric": "accuracy",
+        "value": correct / asked,
+        "low": float(low),
+        "high": float(high),
+        "examples": asked,
+    }
 
 
 class Report:
@@ -39,7 +54,7 @@ class Report:
 
     def __init__(self) -> None:
         self.phases: list[Phase] = []
-        print(f"{'phase':34}{'version':>8}  {'accuracy (95% interval)':26}{'seconds':>8}  seen")
+        print(f"{'phase':34}{'version':>8}  {'score (95% interval)':26}{'seconds':>8}  seen")
 
     @contextmanager
     def phase(self, name: str, expected: str) -> Iterator[Phase]:
@@ -61,11 +76,17 @@ class Report:
         return all(phase.passed for phase in self.phases)
 
     def to_json(self) -> list[dict[str, Any]]:
-        return [asdict(phase) for phase in self.phases]
+        return [_named(asdict(phase)) for phase in self.phases]
+
+
+def _named(phase: dict[str, Any]) -> dict[str, Any]:
+    """The score of a phase under the name of its metric."""
+    score = phase.pop("score")
+    return {**phase, score["metric"] if score else "accuracy": score}
 
 
 def _line(phase: Phase) -> str:
-    found = phase.accuracy
+    found = phase.score
     score = f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})" if found else ""
     wrong = "" if phase.passed else f"   FAILED: expected {phase.expected}"
     return f"{phase.version or '':>8}  {score:26}{phase.seconds:>8.1f}  {phase.seen}{wrong}"

@@ -1,28 +1,33 @@
 """What the network is worth: a strong simple model of the same training split on the same test examples."""
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from closedloop.config import Evaluation
+from closedloop.evaluation import regression
+from closedloop.evaluation.answers import Answers, answers_of, metrics_of
 from closedloop.evaluation.comparison import MIN_RESAMPLED, compare
 from closedloop.evaluation.intervals import headline
-from closedloop.evaluation.predictions import Predictions
+from closedloop.evaluation.numbers import Numbers
+from closedloop.targets import Target
 from closedloop.tasks.base import Baseline
 
 
-def against_baseline(found: Predictions, baseline: Baseline, examples: pa.Table, config: Evaluation) -> dict[str, Any]:
+def against_baseline(
+    found: Answers, baseline: Baseline, examples: pa.Table, target: Target, config: Evaluation
+) -> dict[str, Any]:
     """The baseline's metrics, and the network's gain over it on the same examples, pair by pair.
 
-    Raises DataError when the baseline's answers are no probabilities of the classes.
+    Raises DataError when the baseline's answers are none of the target.
     """
-    simple = Predictions.of(examples, baseline.probabilities, found.classes)
-    metrics: list[Literal["accuracy", "log_loss"]] = ["accuracy"]
-    if len(found.ids) >= MIN_RESAMPLED:
-        metrics.append("log_loss")
+    simple = answers_of(examples, baseline.rows, target)
+    intervals = regression.headline(simple, config) if isinstance(simple, Numbers) else headline(simple, config)
+    many = len(found.ids) >= MIN_RESAMPLED
+    metrics = [metric for metric in metrics_of(found) if many or metric == "accuracy"]
     return {
         "name": baseline.name,
-        "metrics": {name: asdict(interval) for name, interval in headline(simple, config).items()},
+        "metrics": {name: asdict(interval) for name, interval in intervals.items()},
         "gains": {metric: asdict(compare(found, simple, metric, config.confidence)) for metric in metrics},
     }

@@ -12,6 +12,8 @@ from closedloop.evaluation import metrics
 from closedloop.evaluation.intervals import Interval, headline, wilson
 from closedloop.evaluation.predictions import Predictions
 
+HEADLINE = "accuracy"
+
 
 def report(task: str, found: Predictions, parts: list[str], config: Evaluation) -> dict[str, Any]:
     """Headline metrics over all examples, accuracy by part and figures by class, each with its interval.
@@ -34,6 +36,7 @@ def report(task: str, found: Predictions, parts: list[str], config: Evaluation) 
         "confidence": config.confidence,
         "resamples": config.resamples,
         "seed": config.seed,
+        "headline": HEADLINE,
         **_figures(found, config),
         "parts": part_rows(found, parts, config.confidence),
     }

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import sparse
 
 from closedloop.errors import DataError
+from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.intervals import normal_quantile, resampled_sums
-from closedloop.evaluation.metrics import log_losses
+from closedloop.evaluation.numbers import Numbers
 from closedloop.evaluation.predictions import Predictions
 
 MIN_RESAMPLED = 30  # pairs; a bootstrap of fewer has intervals that are far too short
@@ -31,9 +31,9 @@ class Comparison:
 
 
 def compare(
-    challenger: Predictions,
-    champion: Predictions,
-    metric: Literal["accuracy", "log_loss"],
+    challenger: Answers,
+    champion: Answers,
+    metric: str,
     confidence: float,
     *,
     resamples: int = 1000,
@@ -41,14 +41,15 @@ def compare(
 ) -> Comparison:
     """Compare two models' predictions on one set of examples.
 
-    accuracy: more correct answers, with Tango's score interval for paired proportions. log_loss: less of it, with the
-    paired bootstrap's percentile interval. Rows may stand in another order.
+    accuracy: more correct answers, with Tango's score interval for paired proportions. Any other metric is a mean of
+    losses, of which there should be less, with the paired bootstrap's percentile interval: log_loss of classes, mae and
+    mse of numbers. Rows may stand in another order.
 
-    Raises DataError when examples, labels or classes differ, or when the examples are too few for a bootstrap.
+    Raises DataError when examples, labels or targets differ, or when the examples are too few for a bootstrap.
     """
-    champion = _aligned(challenger, champion)
+    champion = _paired(challenger, champion)
     pairs = len(challenger.ids)
-    if metric == "accuracy":
+    if metric == "accuracy" and isinstance(challenger, Predictions) and isinstance(champion, Predictions):
         won = int((challenger.correct & ~champion.correct).sum())
         lost = int((champion.correct & ~challenger.correct).sum())
         low, high = tango(won, lost, pairs, confidence)
@@ -57,11 +58,10 @@ def compare(
     else:
         if pairs < MIN_RESAMPLED:
             raise DataError(
-                f"{pairs} test examples are too few to compare log losses: at least {MIN_RESAMPLED} are needed; "
-                "set gate.metric to accuracy or enlarge the test split"
+                f"{pairs} test examples are too few to compare {metric}: at least {MIN_RESAMPLED} are needed; "
+                "enlarge the test split, or of classes set gate.metric to accuracy"
             )
-        losses = log_losses(challenger.labels, challenger.probabilities)
-        champion_losses = log_losses(champion.labels, champion.probabilities)
+        losses, champion_losses = challenger.losses(metric), champion.losses(metric)
         gains = champion_losses - losses
         means = resampled_sums(sparse.csr_array(gains[:, None]), resamples, seed)[:, 0] / pairs
         low, high = (float(q) for q in np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2]))
@@ -75,30 +75,21 @@ def proven(low: float, high: float) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "no proven difference"
 
 
-def _aligned(challenger: Predictions, champion: Predictions) -> Predictions:
-    """The champion's predictions in the order of the challenger's examples and classes."""
+def _paired(challenger: Answers, champion: Answers) -> Answers:
+    """The champion's predictions in the order of the challenger's examples."""
     for who, ids in (("challenger", challenger.ids), ("champion", champion.ids)):
         if len(set(ids)) != len(ids):
             raise DataError(f"the {who}'s predictions name an example twice: they cannot be paired")
     if set(challenger.ids) != set(champion.ids):
         only = len(set(challenger.ids) ^ set(champion.ids))
         raise DataError(f"challenger and champion were not run on the same examples: {only} have no partner")
-    if set(challenger.classes) != set(champion.classes):
-        raise DataError(
-            f"challenger and champion do not tell the same classes apart: "
-            f"{', '.join(challenger.classes)} against {', '.join(champion.classes)}"
-        )
     place = {name: row for row, name in enumerate(champion.ids)}
-    rows = np.array([place[name] for name in challenger.ids])
-    columns = np.array([champion.classes.index(name) for name in challenger.classes])
-    code = np.argsort(columns)  # the champion's code of a class -> the challenger's
-    aligned = Predictions(
-        challenger.ids, code[champion.labels[rows]], champion.probabilities[rows][:, columns], challenger.classes
-    )
-    if not np.array_equal(aligned.labels, challenger.labels):
-        first = challenger.ids[int(np.argmax(aligned.labels != challenger.labels))]
-        raise DataError(f"challenger and champion were run on different labels, first {first}")
-    return aligned
+    rows = np.array([place[name] for name in challenger.ids], np.intp)
+    if isinstance(challenger, Predictions) and isinstance(champion, Predictions):
+        return champion.paired_with(challenger, rows)
+    if isinstance(challenger, Numbers) and isinstance(champion, Numbers):
+        return champion.paired_with(challenger, rows)
+    raise DataError("one of challenger and champion tells classes, the other one numbers: they cannot be compared")
 
 
 def tango(won: int, lost: int, pairs: int, confidence: float) -> tuple[float, float]:

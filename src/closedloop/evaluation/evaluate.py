@@ -1,62 +1,105 @@
 """The one look at the test split: what the exported model says about it, measured, drawn and kept."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from closedloop.config import Params
 from closedloop.data.examples import read_examples
 from closedloop.errors import DataError
-from closedloop.evaluation import classification, curves, figures
+from closedloop.evaluation import classification, curves, figures, regression, regression_figures
+from closedloop.evaluation.answers import Answers, answers_of
 from closedloop.evaluation.baseline import against_baseline
 from closedloop.evaluation.calibration import reliability
 from closedloop.evaluation.latency import measure
+from closedloop.evaluation.numbers import Numbers
 from closedloop.evaluation.parts import part_names
 from closedloop.evaluation.predictions import Predictions
 from closedloop.evaluation.profile import profile
 from closedloop.files import atomic, write_json, write_text
 from closedloop.paths import Paths
 from closedloop.serving.predictor import Predictor
+from closedloop.targets import of_task
 from closedloop.tasks import get_task
+
+Look = Callable[[int], NDArray[np.uint8] | str]
 
 
 def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
     """Write predictions, reports, figures and the reference for drift; return the report.
 
-    Raises DataError when model and task do not belong together, an answer is no probability, or a class is absent.
+    Raises DataError when model and task do not belong together, an answer is none, or a class is absent.
     """
     model = paths.model / "model.onnx"
     predictor = Predictor.load(model, paths.preprocessor)
-    if predictor.classes != params.task.classes:
-        raise DataError(
-            f"{paths.preprocessor} was fitted for the classes {', '.join(predictor.classes)}, "
-            f"task.classes are {', '.join(params.task.classes)}; run `dvc repro` from preprocess on"
-        )
+    _require_same_target(predictor, params, paths)
     task, config = get_task(params.task.kind), params.evaluation
     examples = read_examples(paths.examples("test"))
-    found = Predictions.of(examples, predictor.probabilities(examples), predictor.classes)
-    report = classification.report(params.task.name, found, part_names(examples), config)
+    rows = predictor.answers(examples)
+    found = answers_of(examples, rows, predictor.target)
+    report = _report(params, found, part_names(examples))
     report["serving"] = measure(predictor, examples, model, paths.preprocessor)
     print("fitting the baseline on the training split", flush=True)
     baseline = task.baseline(read_examples(paths.examples("train")), examples, params)
-    report["baseline"] = against_baseline(found, baseline, examples, config)
-    calibration = reliability(found, config.calibration_bins, config.confidence)
+    report["baseline"] = against_baseline(found, baseline, examples, predictor.target, config)
 
     found.write(paths.predictions)
     write_json(paths.report("evaluation.json"), report)
-    write_json(paths.report("metrics.json"), classification.flat(report))
-    write_text(paths.report("calibration.csv"), calibration.to_csv(index=False, lineterminator="\n"))
-    write_text(paths.report("confusion.csv"), _pairs(found).to_csv(index=False, lineterminator="\n"))
-    reference = profile(task, examples, found.probabilities, found.classes)
+    reference = profile(task, examples, rows, predictor.target)
     with atomic(paths.reference) as temporary:
         reference.to_parquet(temporary, index=False)
     figures.training_curves(paths.report("history.csv"), paths.figures / "training.png")
+    if isinstance(found, Numbers):
+        _show_numbers(found, report, lambda row: task.look(examples, row), paths)
+    else:
+        _show_classes(found, report, lambda row: task.look(examples, row), params, paths)
+    return report
+
+
+def _report(params: Params, found: Answers, parts: list[str]) -> dict[str, Any]:
+    if isinstance(found, Numbers):
+        return regression.report(params.task.name, found, parts, params.evaluation)
+    return classification.report(params.task.name, found, parts, params.evaluation)
+
+
+def _show_classes(found: Predictions, report: dict[str, Any], look: Look, params: Params, paths: Paths) -> None:
+    calibration = reliability(found, params.evaluation.calibration_bins, params.evaluation.confidence)
+    write_json(paths.report("metrics.json"), classification.flat(report))
+    _write_table(paths, "calibration.csv", calibration)
+    _write_table(paths, "confusion.csv", _pairs(found))
     figures.confusion(found, paths.figures / "confusion.png")
     figures.reliability(calibration, report, paths.figures / "reliability.png")
     figures.classes(report, paths.figures / "classes.png")
     curves.roc_and_precision(found, report, paths.figures / "curves.png")
-    figures.mistakes(found, lambda row: task.look(examples, row), paths.figures / "mistakes.png")
-    return report
+    figures.mistakes(found, look, paths.figures / "mistakes.png")
+
+
+def _show_numbers(found: Numbers, report: dict[str, Any], look: Look, paths: Paths) -> None:
+    calibration = regression.calibration(found)
+    write_json(paths.report("metrics.json"), regression.flat(report))
+    _write_table(paths, "calibration.csv", calibration)
+    _write_table(paths, "confusion.csv", regression.ranges(found))
+    regression_figures.predicted(found, report, paths.figures / "predicted.png")
+    regression_figures.residuals(found, report, paths.figures / "residuals.png")
+    regression_figures.calibration(calibration, report, paths.figures / "calibration.png")
+    regression_figures.mistakes(found, look, paths.figures / "mistakes.png")
+
+
+def _write_table(paths: Paths, name: str, table: pd.DataFrame) -> None:
+    write_text(paths.report(name), table.to_csv(index=False, lineterminator="\n"))
+
+
+def _require_same_target(predictor: Predictor, params: Params, paths: Paths) -> None:
+    fitted, asked = predictor.target.to_json(), of_task(params.task).to_json()
+    if fitted.keys() != asked.keys() or fitted.get("classes") != asked.get("classes"):
+        said = [", ".join(one.get("classes", ["a number"])) for one in (fitted, asked)]
+        raise DataError(
+            f"{paths.preprocessor} was fitted for {said[0]}, the task asks for {said[1]}; run `dvc repro` from "
+            "preprocess on"
+        )
 
 
 def _pairs(found: Predictions) -> pd.DataFrame:

@@ -199,7 +199,7 @@ def _example(axes: "Axes", found: Predictions, row: int, seen: NDArray[np.uint8]
     colour = BLUE if truth == said else ORANGE
     axes.set_title(f"said {short(said, 9)}", color=colour, fontsize=9.5, pad=15, weight="bold")
     axes.text(0, 1.04, f"is {short(truth, 14)}", transform=axes.transAxes, fontsize=9, va="bottom", in_layout=False)
-    below = f"{found.confidence[row]:.1%}  {_end(found.ids[row], 14)}"
+    below = f"{found.confidence[row]:.1%}  {end(found.ids[row], 14)}"
     height = 0.09 if isinstance(seen, str) else -0.03  # a picture leaves room below itself, a text has its axes whole
     axes.text(0, height, below, transform=axes.transAxes, fontsize=7, color=GREY, va="top", in_layout=False)
 
@@ -211,14 +211,18 @@ def training_curves(history_csv: Path, out_png: Path) -> None:
     history = pd.read_csv(history_csv)
     epochs = history["epoch"]
     best = int(history["val/loss"].to_numpy().argmin())
+    measure = next(
+        name.removeprefix("val/") for name in map(str, history) if name.startswith("val/") and name != "val/loss"
+    )
+    reached = history[f"val/{measure}"][best]
     subtitle = (
         f"lowest validation loss {history['val/loss'][best]:.4f} in epoch {epochs[best]:g} of {len(epochs)}, "
-        f"validation accuracy there {history['val/accuracy'][best]:.2%}"
+        f"validation {measure} there {f'{reached:.2%}' if measure == 'accuracy' else f'{reached:.4g}'}"
     )
     marker = "o" if len(epochs) < 3 else ""
     with page(out_png, 10, 4.2, "Training", subtitle) as figure:
         panels = figure.subplots(1, 3, width_ratios=[1, 1, 0.6])
-        for axes, name in zip(panels, ("loss", "accuracy"), strict=False):
+        for axes, name in zip(panels, ("loss", measure), strict=False):
             axes.plot(epochs, history[f"train/{name}"], color=ORANGE, marker=marker, linewidth=1.5, label="training")
             axes.plot(epochs, history[f"val/{name}"], color=BLUE, marker=marker, label="validation")
             axes.axvline(epochs[best], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
@@ -229,7 +233,7 @@ def training_curves(history_csv: Path, out_png: Path) -> None:
         panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         panels[0].minorticks_off()
         panels[2].plot(epochs, history["lr"], color=GREY, marker=marker)
-        for axes, name in zip(panels, ("loss (log scale)", "accuracy", "learning rate"), strict=True):
+        for axes, name in zip(panels, ("loss (log scale)", measure, "learning rate"), strict=True):
             axes.set(title=name, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.grid(True)
@@ -239,6 +243,6 @@ def short(name: str, longest: int) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
-def _end(name: str, longest: int) -> str:
+def end(name: str, longest: int) -> str:
     """What tells one file from another stands at the end of its path."""
     return name if len(name) <= longest else "…" + name[1 - longest :]

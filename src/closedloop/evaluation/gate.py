@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from closedloop.config import Gate
+from closedloop.config import AnyGate, ClassGate, NumberGate
 from closedloop.evaluation.comparison import Comparison
 
 MEGABYTE = 1e6  # bytes
@@ -44,7 +44,7 @@ class Verdict:
 def judge(
     evaluation: dict[str, Any],
     comparison: Comparison | None,
-    gate: Gate,
+    gate: AnyGate,
     *,
     champion_version: int | None,
     parity_error: float,
@@ -77,14 +77,35 @@ def judge(
     return Verdict(True, [*(check.reason for check in gains), "every floor is met", *too_few], checks)
 
 
-def _floors(evaluation: dict[str, Any], gate: Gate, parity_error: float) -> list[Check]:
-    official = evaluation.get("official", evaluation)
-    metrics, serving = official.get("metrics", {}), evaluation.get("serving", {})
+def _floors(evaluation: dict[str, Any], gate: AnyGate, parity_error: float) -> list[Check]:
+    official, serving = evaluation.get("official", evaluation), evaluation.get("serving", {})
+    size = _finite(serving.get("size_bytes"))
+    return [
+        *_quality_floors(official, gate),
+        _at_most(
+            "latency p95 (ms)", _finite(serving.get("latency_ms_p95")), gate.max_latency_ms, "gate.max_latency_ms"
+        ),
+        _at_most("size (MB)", None if size is None else size / MEGABYTE, gate.max_size_mb, "gate.max_size_mb"),
+        *([_over_baseline(evaluation.get("baseline", {}), gate)] if gate.beat_baseline else []),
+        _at_most("difference from torch", _finite(parity_error), gate.max_parity_error, "gate.max_parity_error"),
+    ]
+
+
+def _quality_floors(official: dict[str, Any], gate: AnyGate) -> list[Check]:
+    metrics = official.get("metrics", {})
+    if isinstance(gate, NumberGate):
+        checks = [
+            _at_least("R2", _value(metrics, "r2"), gate.min_r2, "gate.min_r2"),
+            _at_least("coverage of the intervals", _value(metrics, "coverage"), gate.min_coverage, "gate.min_coverage"),
+        ]
+        if gate.max_mae is not None:
+            checks.append(_at_most("mean absolute error", _value(metrics, "mae"), gate.max_mae, "gate.max_mae"))
+        return checks
+    assert isinstance(gate, ClassGate)  # noqa: S101  there is no third
     recalls = {str(row.get("class")): _finite(row.get("recall")) for row in official.get("classes", [])}
     unknown = [name for name, recall in recalls.items() if recall is None]
     worst = min((name for name in recalls), key=lambda name: recalls[name] or 0, default="?")
     recall = None if unknown or not recalls else recalls[worst]
-    size = _finite(serving.get("size_bytes"))
     return [
         _at_least("accuracy", _value(metrics, "accuracy"), gate.min_accuracy, "gate.min_accuracy"),
         _at_least("macro F1", _value(metrics, "macro_f1"), gate.min_macro_f1, "gate.min_macro_f1"),
@@ -95,16 +116,10 @@ def _floors(evaluation: dict[str, Any], gate: Gate, parity_error: float) -> list
             gate.max_calibration_error,
             "gate.max_calibration_error",
         ),
-        _at_most(
-            "latency p95 (ms)", _finite(serving.get("latency_ms_p95")), gate.max_latency_ms, "gate.max_latency_ms"
-        ),
-        _at_most("size (MB)", None if size is None else size / MEGABYTE, gate.max_size_mb, "gate.max_size_mb"),
-        *([_over_baseline(evaluation.get("baseline", {}), gate)] if gate.beat_baseline else []),
-        _at_most("difference from torch", _finite(parity_error), gate.max_parity_error, "gate.max_parity_error"),
     ]
 
 
-def _over_baseline(baseline: dict[str, Any], gate: Gate) -> Check:
+def _over_baseline(baseline: dict[str, Any], gate: AnyGate) -> Check:
     """Whether the network is surely better than a simple model of the same training split."""
     gain = baseline.get("gains", {}).get(gate.metric, {})
     low, found = _finite(gain.get("low")), _finite(gain.get("gain"))
@@ -119,7 +134,7 @@ def _over_baseline(baseline: dict[str, Any], gate: Gate) -> Check:
 
 
 def _gains(
-    comparison: Comparison | None, recent: Comparison | None, gate: Gate, champion: str, flaw: str
+    comparison: Comparison | None, recent: Comparison | None, gate: AnyGate, champion: str, flaw: str
 ) -> list[Check]:
     name = f"{GAIN} {gate.metric}"
     if comparison is None:
@@ -133,7 +148,7 @@ def _gains(
     ]
 
 
-def _gain(name: str, comparison: Comparison, gate: Gate, won_elsewhere: bool, against: str) -> Check:
+def _gain(name: str, comparison: Comparison, gate: AnyGate, won_elsewhere: bool, against: str) -> Check:
     """Won, or else, where the other comparison is won, surely not lost by more than gate.max_loss."""
     words = (
         f"{_figure(comparison.gain)} in {gate.metric} against {against} "
@@ -155,7 +170,7 @@ def _gain(name: str, comparison: Comparison, gate: Gate, won_elsewhere: bool, ag
     return Check(name, comparison.low, gate.min_gain, False, f"{verdict} {words}")
 
 
-def _too_few(recent: Comparison | None, gate: Gate) -> list[str]:
+def _too_few(recent: Comparison | None, gate: AnyGate) -> list[str]:
     if recent is None or recent.examples >= gate.min_recent:
         return []
     return [
@@ -164,7 +179,7 @@ def _too_few(recent: Comparison | None, gate: Gate) -> list[str]:
     ]
 
 
-def _flaw(comparison: Comparison, recent: Comparison | None, evaluation: dict[str, Any], gate: Gate) -> str:
+def _flaw(comparison: Comparison, recent: Comparison | None, evaluation: dict[str, Any], gate: AnyGate) -> str:
     """Why the comparisons prove nothing here; empty when they do. Together they are on what was evaluated."""
     parts = [comparison] if recent is None else [comparison, recent]
     flaw = next((flaw for part in parts if (flaw := _own_flaw(part, gate))), "")
@@ -172,15 +187,15 @@ def _flaw(comparison: Comparison, recent: Comparison | None, evaluation: dict[st
         return flaw
     examples = sum(part.examples for part in parts)
     challenger = sum(part.examples * part.challenger for part in parts) / max(examples, 1)
-    score = _value(evaluation.get("metrics", {}), gate.metric)
+    score = _score(evaluation.get("metrics", {}), gate.metric)
     if examples != evaluation.get("examples"):
         return f"{examples} examples were compared, {evaluation.get('examples')} evaluated"
-    if score is None or not abs(score - challenger) <= ROUNDING:
+    if score is None or not abs(score - challenger) <= ROUNDING * max(1.0, abs(challenger)):
         return f"{gate.metric} of the challenger is {challenger:g} there and {score} in its evaluation"
     return ""
 
 
-def _own_flaw(comparison: Comparison, gate: Gate) -> str:
+def _own_flaw(comparison: Comparison, gate: AnyGate) -> str:
     figures = (comparison.challenger, comparison.champion, comparison.gain, comparison.low, comparison.high)
     flaws = {
         "the comparison is not finite": not all(map(math.isfinite, figures)),
@@ -211,6 +226,14 @@ def _sentence(name: str, found: float | None, passed: bool, asked: str) -> str:
 
 def _value(metrics: dict[str, Any], name: str) -> float | None:
     return _finite(metrics.get(name, {}).get("value"))
+
+
+def _score(metrics: dict[str, Any], metric: str) -> float | None:
+    """What a comparison in this metric must have found for the challenger."""
+    if metric != "mse":
+        return _value(metrics, metric)
+    rmse = _value(metrics, "rmse")
+    return None if rmse is None else rmse**2
 
 
 def _finite(number: Any) -> float | None:

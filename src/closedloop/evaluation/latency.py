@@ -12,7 +12,7 @@ from closedloop.serving.predictor import Predictor
 WARM_UP, CALLS = 20, 300  # the first calls allocate memory and start threads; 300 give a steady 95th percentile
 BULK_ROWS = 2048
 MEASURED = (
-    "one example in request form through the fitted transform and ONNX Runtime to its probabilities, in process; "
+    "one example in request form through the fitted transform and ONNX Runtime to its answer, in process; "
     "decoding of JSON, HTTP and logging are not included"
 )
 
@@ -21,10 +21,10 @@ def measure(predictor: Predictor, examples: pa.Table, model: Path, preprocessor:
     """Time of single calls (milliseconds), throughput in bulk (examples a second), and bytes of what is deployed."""
     single = [examples.slice(row % examples.num_rows, 1) for row in range(WARM_UP + CALLS)]
     for example in single[:WARM_UP]:
-        predictor.probabilities(example)
+        predictor.answers(example)
     times = np.array([_milliseconds(predictor, example) for example in single[WARM_UP:]])
     bulk = examples.slice(0, BULK_ROWS)
-    predictor.probabilities(bulk)
+    predictor.answers(bulk)
     fastest = min(_milliseconds(predictor, bulk) for _ in range(3))
     files = [model, *(path for path in sorted(preprocessor.rglob("*")) if path.is_file())]
     return {
@@ -39,5 +39,5 @@ def measure(predictor: Predictor, examples: pa.Table, model: Path, preprocessor:
 
 def _milliseconds(predictor: Predictor, examples: pa.Table) -> float:
     started = time.perf_counter()
-    predictor.probabilities(examples)
+    predictor.answers(examples)
     return (time.perf_counter() - started) * 1000

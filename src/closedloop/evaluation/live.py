@@ -1,7 +1,6 @@
 """Is the challenger better than the champion on live traffic? In shadow pair by pair, as a canary on its own share."""
 
 import math
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -9,29 +8,30 @@ from scipy import sparse
 
 from closedloop.data.examples import ID, LABEL
 from closedloop.errors import DataError
+from closedloop.evaluation.answers import Answers, answers_of
 from closedloop.evaluation.comparison import MIN_RESAMPLED, Comparison
 from closedloop.evaluation.intervals import resampled_sums, wilson
-from closedloop.evaluation.metrics import log_losses
 from closedloop.evaluation.predictions import Predictions
+from closedloop.targets import Target
 
 # Comparisons in shadow are those of evaluation.comparison: the same requests, and so pairs.
 
 
-def predictions(ids: list[str], labels: list[str], probabilities: list[list[float]], classes: list[str]) -> Predictions:
-    """Logged answers (N, classes) as the predictions that can be compared.
+def logged_answers(ids: list[str], labels: list[str], rows: list[list[float]], target: Target) -> Answers:
+    """Logged answers (N, width) as those that can be compared.
 
-    Raises DataError when there are none, a label is no class, or rows are no probabilities of these classes.
+    Raises DataError when there are none, a label cannot be one, or rows are no answers of the target.
     """
-    if any(len(row) != len(classes) for row in probabilities):
-        raise DataError(f"some logged answers do not have one probability for each of the {len(classes)} classes")
+    if any(len(row) != target.width for row in rows):
+        raise DataError(f"some logged answers do not have the {target.width} columns of their version")
     table = pa.table({ID: pa.array(ids, pa.string()), LABEL: pa.array(labels, pa.string())})
-    return Predictions.of(table, np.array(probabilities, np.float64).reshape(len(ids), len(classes)), classes)
+    return answers_of(table, np.array(rows, np.float64).reshape(len(ids), target.width), target)
 
 
 def compare_unpaired(
-    challenger: Predictions,
-    champion: Predictions,
-    metric: Literal["accuracy", "log_loss"],
+    challenger: Answers,
+    champion: Answers,
+    metric: str,
     confidence: float,
     *,
     resamples: int = 1000,
@@ -39,18 +39,17 @@ def compare_unpaired(
 ) -> Comparison:
     """Compare two models' predictions on different examples of the same traffic.
 
-    accuracy: Newcombe's interval. log_loss: the percentile interval of a bootstrap of both samples. `examples` counts
-    the challenger's.
+    accuracy: Newcombe's interval. Other metrics: the percentile interval of a bootstrap of both samples. `examples`
+    counts the challenger's.
 
-    Raises DataError when the classes differ, or when the examples are too few for a bootstrap.
+    Raises DataError when the targets differ, or when the examples are too few for a bootstrap.
     """
-    if set(challenger.classes) != set(champion.classes):
-        raise DataError(
-            f"challenger and champion do not tell the same classes apart: "
-            f"{', '.join(challenger.classes)} against {', '.join(champion.classes)}"
-        )
+    if isinstance(challenger, Predictions) and isinstance(champion, Predictions):
+        champion.require_alike(challenger)
+    elif isinstance(challenger, Predictions) or isinstance(champion, Predictions):
+        raise DataError("one of challenger and champion tells classes, the other one numbers: they cannot be compared")
     ours, theirs = len(challenger.ids), len(champion.ids)
-    if metric == "accuracy":
+    if metric == "accuracy" and isinstance(challenger, Predictions) and isinstance(champion, Predictions):
         won, held = int(challenger.correct.sum()), int(champion.correct.sum())
         scores, gain = (won / ours, held / theirs), won / ours - held / theirs
         low, high = newcombe(won, ours, held, theirs, confidence)
@@ -58,10 +57,10 @@ def compare_unpaired(
     else:
         if min(ours, theirs) < MIN_RESAMPLED:
             raise DataError(
-                f"{ours} and {theirs} examples are too few to compare log losses: at least {MIN_RESAMPLED} of each are "
-                "needed; set gate.metric to accuracy or wait for more labels"
+                f"{ours} and {theirs} examples are too few to compare {metric}: at least {MIN_RESAMPLED} of each are "
+                "needed; wait for more labels, or of classes set gate.metric to accuracy"
             )
-        losses = [log_losses(found.labels, found.probabilities) for found in (challenger, champion)]
+        losses = [found.losses(metric) for found in (challenger, champion)]
         means = [
             resampled_sums(sparse.csr_array(loss[:, None]), resamples, seed + sample)[:, 0] / len(loss)
             for sample, loss in enumerate(losses)

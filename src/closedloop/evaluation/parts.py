@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from closedloop.config import Gate
+from closedloop.config import AnyGate
 from closedloop.data.examples import ID, LABEL, PART
 from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
+from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.comparison import Comparison, compare
-from closedloop.evaluation.metrics import log_losses
 from closedloop.evaluation.predictions import Predictions
 from closedloop.tasks.base import Task
 
@@ -77,7 +77,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def compare_by_parts(
-    challenger: Predictions, champion: Predictions, recent_ids: Collection[str], gate: Gate
+    challenger: Answers, champion: Answers, recent_ids: Collection[str], gate: AnyGate
 ) -> tuple[Comparison, Comparison | None]:
     """Compare two models on the test examples that the champion knows of, and on the recent ones; None without any.
 
@@ -92,13 +92,13 @@ def compare_by_parts(
     return known, compare(ours[1], theirs[1], gate.metric, gate.confidence)
 
 
-def _unproven(ours: Predictions, theirs: Predictions, gate: Gate) -> Comparison:
-    accuracy = gate.metric == "accuracy"
-    mine, its = (
-        float((found.correct if accuracy else log_losses(found.labels, found.probabilities)).mean())
-        for found in (ours, theirs)
-    )
-    gain = mine - its if accuracy else its - mine
+def _unproven(ours: Answers, theirs: Answers, gate: AnyGate) -> Comparison:
+    if isinstance(ours, Predictions) and isinstance(theirs, Predictions) and gate.metric == "accuracy":
+        mine, its = float(ours.correct.mean()), float(theirs.correct.mean())
+        gain = mine - its
+    else:
+        mine, its = (float(found.losses(gate.metric).mean()) for found in (ours, theirs))
+        gain = its - mine
     bound = max(1.0, abs(gain))
     return Comparison(
         gate.metric, len(ours.ids), mine, its, gain, -bound, bound, gate.confidence, "too few for an interval"

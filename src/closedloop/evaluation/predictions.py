@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from closedloop.data.examples import ID, LABEL, labels, read_examples, write_examples
 from closedloop.errors import DataError
+from closedloop.evaluation.metrics import log_losses
 
 PREDICTION = "prediction"
 PROBABILITY = "p_"  # before the class: the column of its probability
@@ -73,6 +74,36 @@ class Predictions:
                 f"first for {ids[first]}: {probabilities[first].tolist()}; train again"
             )
         return cls(ids, np.array([index[name] for name in names]), probabilities.astype(np.float64), list(classes))
+
+    def losses(self, metric: str) -> NDArray[np.float64]:
+        """What each example adds to a metric that is better the lower it is (N,)."""
+        if metric != "log_loss":
+            raise DataError(f"classes are not compared by {metric}")
+        return log_losses(self.labels, self.probabilities)
+
+    def paired_with(self, other: "Predictions", rows: NDArray[np.intp]) -> Self:
+        """These predictions at the given rows, so that they stand beside the other's, with its order of classes.
+
+        Raises DataError when classes or labels differ.
+        """
+        self.require_alike(other)
+        columns = np.array([self.classes.index(name) for name in other.classes])
+        code = np.argsort(columns)  # our code of a class -> the other's
+        aligned = type(self)(
+            other.ids, code[self.labels[rows]], self.probabilities[rows][:, columns], list(other.classes)
+        )
+        if not np.array_equal(aligned.labels, other.labels):
+            first = other.ids[int(np.argmax(aligned.labels != other.labels))]
+            raise DataError(f"challenger and champion were run on different labels, first {first}")
+        return aligned
+
+    def require_alike(self, other: "Predictions") -> None:
+        """Raise DataError unless both tell the same classes apart."""
+        if set(self.classes) != set(other.classes):
+            raise DataError(
+                f"challenger and champion do not tell the same classes apart: "
+                f"{', '.join(other.classes)} against {', '.join(self.classes)}"
+            )
 
     def only(self, ids: Collection[str]) -> Self:
         """Those of the examples that are among the ids, in their order; perhaps none."""

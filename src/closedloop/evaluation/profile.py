@@ -6,24 +6,35 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from closedloop.data.examples import ID, LABEL
+from closedloop.targets import Number, Target
 from closedloop.tasks.base import Task
 
 PREDICTION, CONFIDENCE, VERSION = "prediction", "confidence", "version"
+WIDTH = "interval width"  # of numbers, in place of the confidence
 
 
-def profile(task: Task, examples: pa.Table, probabilities: NDArray[np.float64], classes: list[str]) -> pd.DataFrame:
-    """One row an example: id, the task's descriptors, prediction (class name), confidence in it, label or None.
+def profile(task: Task, examples: pa.Table, rows: NDArray[np.float64], target: Target) -> pd.DataFrame:
+    """One row an example: id, the task's descriptors, prediction, how sure it is, label or None.
 
-    `probabilities` is (N, classes), in the order of the examples and of `classes`.
-    Raises ValueError when the numbers of rows or classes differ.
+    `rows` are the answers (N, width), in the order of the examples. A class has a confidence, a number a width of its
+    interval. Raises ValueError when the shapes differ.
     """
-    if probabilities.shape != (examples.num_rows, len(classes)):
-        raise ValueError(f"{examples.num_rows} examples of {len(classes)} classes, probabilities {probabilities.shape}")
-    best = probabilities.argmax(axis=1)
+    if rows.shape != (examples.num_rows, target.width):
+        raise ValueError(f"{examples.num_rows} examples, {target.width} columns; answers {rows.shape}")
+    logged = [target.logged(row) for row in rows.tolist()]
     labels = examples.column(LABEL).to_pylist() if LABEL in examples.column_names else [None] * examples.num_rows
     frame = task.describe(examples)
     frame.insert(0, ID, pd.Series(examples.column(ID).to_pylist(), dtype=object))
-    frame[PREDICTION] = np.array(classes, object)[best]
-    frame[CONFIDENCE] = probabilities[np.arange(len(best)), best].astype(np.float64)
+    add_answers(frame, [prediction for prediction, _ in logged], [sure for _, sure in logged], target)
     frame[LABEL] = pd.Series(labels, dtype=object)
     return frame
+
+
+def add_answers(frame: pd.DataFrame, predictions: list[str], sure: list[float], target: Target) -> None:
+    """Add what the model said, as the prediction log has it: text for classes, float64 for numbers."""
+    if isinstance(target, Number):
+        frame[PREDICTION] = np.array(predictions, np.float64)
+        frame[WIDTH] = np.array(sure, np.float64)
+    else:
+        frame[PREDICTION] = pd.Series(predictions, dtype=object)
+        frame[CONFIDENCE] = np.array(sure, np.float64)

@@ -23,7 +23,7 @@ class Progress(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         if self._bar is not None:
             metrics = trainer.callback_metrics
-            figures = f"val/loss {metrics['val/loss']:.4f}, val/accuracy {metrics['val/accuracy']:.4f}"
+            figures = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.startswith("val/"))
             self._bar.set_postfix_str(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, {figures}", refresh=False
             )

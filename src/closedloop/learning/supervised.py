@@ -1,4 +1,4 @@
-"""Learning a labelled task by minimising the cross-entropy."""
+"""Learning a labelled task by minimising the loss of its target."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -7,18 +7,20 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from closedloop.config import Params
 from closedloop.data.datamodule import Batch
 from closedloop.data.tensors import TARGETS
 from closedloop.errors import TrainingError
+from closedloop.learning.objectives import Objective
 from closedloop.learning.optimization import build_optimizer, build_scheduler
 from closedloop.networks.augmentation import augment
 
+COUNT = "examples"
+
 
 class SupervisedModule(pl.LightningModule):
-    """Trains a classifier; metrics are summed on the device and read once an epoch, never once a step.
+    """Trains a network to its objective; metrics are summed on the device and read once an epoch, never once a step.
 
     `history` has one row of metrics an epoch and travels in the checkpoints; each is handed to `log(metrics, epoch)`.
     """
@@ -26,21 +28,22 @@ class SupervisedModule(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
+        objective: Objective,
         params: Params,
         log: Callable[[dict[str, float], int], None],
         frozen: Iterable[nn.Module] = (),
     ) -> None:
         """`frozen`: parts of the network whose batch statistics stay as they are, as well."""
         super().__init__()
-        self.network = network
+        self.network, self.objective = network, objective
         self.params = params
         self.history: list[dict[str, float]] = []
         self._log, self._frozen = log, tuple(frozen)
-        self._sums: dict[str, Tensor] = {}
+        self._sums: dict[str, dict[str, Tensor]] = {}
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        logits: Tensor = self.network(**inputs)
-        return logits
+        outputs: Tensor = self.network(**inputs)
+        return outputs
 
     def on_train_epoch_start(self) -> None:
         # dropout and augmentation depend on seed and epoch alone: a resumed run draws what an undisturbed one would
@@ -50,29 +53,27 @@ class SupervisedModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         inputs, targets = _parted(batch)
-        logits = self(**augment(inputs, self.params.augmentation))
-        # the members of an ensemble, where the network is one, (N, members, C): each learns by its own loss
-        members = logits if logits.ndim == 3 else logits[:, None]
-        each = targets[:, None].expand(members.shape[:2])
-        loss = F.cross_entropy(
-            members.flatten(0, 1), each.flatten(), label_smoothing=self.params.trainer.label_smoothing
-        )
-        self._add("train", loss.detach() * len(targets), members.mean(dim=1), targets)
+        outputs = self(**augment(inputs, self.params.augmentation))
+        loss = self.objective.loss(outputs, targets)
+        with torch.no_grad():
+            sums = self.objective.sums(self.objective.combined(outputs.detach()), targets)
+        self._add("train", {**sums, "loss": loss.detach() * len(targets)}, len(targets))
         return loss
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         inputs, targets = _parted(batch)
-        logits = self(**inputs)
-        self._add("val", F.cross_entropy(logits.float(), targets, reduction="sum"), logits, targets)
+        outputs = self.objective.combined(self(**inputs).float())
+        self._add("val", self.objective.sums(outputs, targets), len(targets))
 
-    def _add(self, prefix: str, loss_sum: Tensor, logits: Tensor, targets: Tensor) -> None:
-        correct = (logits.argmax(dim=1) == targets).sum()
-        row = torch.stack([loss_sum.double(), correct.double(), correct.new_tensor(len(targets)).double()])
-        self._sums[prefix] = self._sums[prefix] + row if prefix in self._sums else row
+    def _add(self, prefix: str, sums: dict[str, Tensor], count: int) -> None:
+        added = {**sums, COUNT: torch.tensor(count)}
+        before = self._sums.get(prefix, {})
+        self._sums[prefix] = {name: before.get(name, 0) + value.double() for name, value in added.items()}
 
     def _means(self, prefix: str) -> dict[str, float]:
-        loss, correct, count = self._sums.pop(prefix).tolist()
-        return {f"{prefix}/loss": loss / count, f"{prefix}/accuracy": correct / count}
+        sums = {name: float(value) for name, value in self._sums.pop(prefix).items()}
+        count = sums.pop(COUNT)
+        return {f"{prefix}/{name}": value / count for name, value in sums.items()}
 
     def on_validation_epoch_end(self) -> None:
         self._validation = self._means("val")

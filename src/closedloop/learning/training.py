@@ -25,14 +25,16 @@ from closedloop.data.datamodule import PackedDataModule
 from closedloop.data.tensors import TARGETS, read_cardinalities
 from closedloop.errors import ConfigError, TrainingError
 from closedloop.files import atomic, read_json, write_bytes, write_json
-from closedloop.learning.export import export_onnx, probabilities
+from closedloop.learning.export import answers, export_onnx
 from closedloop.learning.influences import influences
+from closedloop.learning.objectives import Objective, objective_of
 from closedloop.learning.precision import resolve_precision
 from closedloop.learning.progress import Progress
 from closedloop.learning.supervised import SupervisedModule
 from closedloop.learning.transfer import take_over, trunk
 from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
+from closedloop.targets import load_target
 
 GOLDEN = 256  # validation examples whose answers by torch the packaged model must reproduce
 
@@ -42,6 +44,7 @@ class Training:
     """What came out of a training run."""
 
     network: nn.Module  # with the best weights, in float32 on the CPU
+    objective: Objective
     history: list[dict[str, float]]  # a row an epoch
     best: dict[str, float]  # the row of the epoch with the lowest val/loss
     facts: dict[str, Any]
@@ -96,9 +99,10 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         params.trainer.device_memory_share,
     )
     inputs = _inputs(paths.tensors("validation"))
-    network = build_network(params.model, inputs, len(params.task.classes))
+    objective = objective_of(load_target(paths.preprocessor), params.trainer.label_smoothing)
+    network = build_network(params.model, inputs, objective.width)
     taken = take_over(network, params.transfer) if params.transfer.chosen else 0
-    module = SupervisedModule(network, params, log, frozen=trunk(network) if params.transfer.frozen else ())
+    module = SupervisedModule(network, objective, params, log, frozen=trunk(network) if params.transfer.frozen else ())
     trainer = _trainer(params, paths)
     precision = str(trainer.precision)
     finished = paths.unfinished / "finished"
@@ -130,16 +134,18 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         "device": str(trainer.strategy.root_device.type),
         "seed": params.seed,
     }
-    return Training(network.eval().cpu().float(), module.history, best, facts, seconds)
+    return Training(network.eval().cpu().float(), objective, module.history, best, facts, seconds)
 
 
 def save(training: Training, paths: Paths) -> None:
     """Write weights, ONNX model, torch's own answers on the first validation examples, the history and the facts."""
     tensors = load_file(paths.tensors("validation"))
-    inputs = {name: tensor[:GOLDEN] for name, tensor in tensors.items() if name != TARGETS}
-    export_onnx(training.network, inputs, paths.model / "model.onnx")
+    targets = tensors.pop(TARGETS)
+    inputs = {name: tensor[:GOLDEN] for name, tensor in tensors.items()}
+    objective = training.objective.calibrated(lambda: answers(training.network, training.objective, tensors), targets)
+    export_onnx(training.network, objective, inputs, paths.model / "model.onnx")
     write_bytes(paths.model / "weights.safetensors", save_tensors(training.network.state_dict()))
-    golden = {"probabilities": probabilities(training.network, inputs)}
+    golden = {"answers": answers(training.network, objective, inputs)}
     write_bytes(paths.model / "golden.safetensors", save_tensors(golden))
     with atomic(paths.report("history.csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(training.history[0]))

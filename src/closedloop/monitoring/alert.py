@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from closedloop.monitoring.quality import ESTIMATED, METRICS
+
 WEBHOOK = "CLOSEDLOOP_WEBHOOK"
 SCHEMA = "closedloop.alert/1"  # raised with a change that an existing receiver would not survive
 TIMEOUT = 10.0  # seconds for one attempt
@@ -41,14 +43,18 @@ def body(report: dict[str, Any], task: str, pages: dict[str, str], now: str) -> 
         "window": {key: window[key] for key in ("start", "end", "rows")},
         "reasons": report["reasons"],
         "columns": [column["name"] for column in report["columns"] if column["drifted"]],
-        "accuracy": _interval(report["accuracy"]),
-        "estimated_accuracy": _interval(report["estimated_accuracy"]),
+        **{
+            prefix + metric: _interval(report[prefix + metric])
+            for prefix in ("", ESTIMATED)
+            for metric in METRICS
+            if prefix + metric in report
+        },
         "pages": pages,
     }
 
 
-def _interval(accuracy: dict[str, Any] | None) -> dict[str, float] | None:
-    return {key: accuracy[key] for key in ("value", "low", "high", "reference")} if accuracy else None
+def _interval(figure: dict[str, Any] | None) -> dict[str, float] | None:
+    return {key: figure[key] for key in ("value", "low", "high", "reference")} if figure else None
 
 
 def send(

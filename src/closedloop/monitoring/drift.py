@@ -10,8 +10,9 @@ from pandas.api.types import infer_dtype
 from closedloop.config import Monitor
 from closedloop.data.examples import ID, LABEL
 from closedloop.errors import DataError
-from closedloop.evaluation.profile import PREDICTION, VERSION
-from closedloop.monitoring.service import LATENCY, TIME, share_at_least
+from closedloop.evaluation.profile import VERSION
+from closedloop.monitoring import quality
+from closedloop.monitoring.service import LATENCY, TIME
 from closedloop.monitoring.two_sample import CATEGORY, NUMBER, distance, present, rise
 
 METHODS = {NUMBER: "Kolmogorov-Smirnov", CATEGORY: "chi-square of homogeneity"}
@@ -91,17 +92,17 @@ def judge(
 ) -> dict[str, Any]:
     """The verdict with its reasons and everything that it rests on, ready for JSON.
 
-    `p_values` holds the tests of the columns that `comparable` names, `estimate` the accuracy as estimated without
+    `p_values` holds the tests of the columns that `comparable` names, `estimate` the quality as estimated without
     labels. Raises DataError when the two profiles cannot be compared.
     """
     columns = judge_columns(reference, window, p_values, config)
     missing = judge_missing(reference, window, config)
     unseen = judge_unseen(reference, window, config)
-    accuracy = judge_accuracy(reference, window, config)
+    metric, figure = quality.metric_of(reference), quality.judge_quality(reference, window, config)
     reasons = [
-        *_accuracy_reasons("accuracy", accuracy, config),
+        *quality.reasons(metric, figure, config),
         # the estimate is an opinion: where there are labels, they alone count
-        *(_accuracy_reasons("estimated accuracy", estimate, config) if accuracy is None else []),
+        *(quality.reasons(metric, estimate, config, estimated=True) if figure is None else []),
         *_column_reasons(columns),
         *(_missing_reason(entry) for entry in missing if entry["alarm"]),
         *(_unseen_reason(entry) for entry in unseen if entry["alarm"]),
@@ -120,8 +121,8 @@ def judge(
         "columns": [asdict(column) for column in columns],
         "missing": missing,
         "unseen": unseen,
-        "accuracy": accuracy,
-        "estimated_accuracy": estimate,
+        metric: figure,
+        quality.ESTIMATED + metric: estimate,
     }
 
 
@@ -186,44 +187,6 @@ def judge_unseen(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor)
                 }
             )
     return entries
-
-
-def correctness(profile: pd.DataFrame) -> pd.Series:
-    """Whether the prediction is right, for the rows with a label."""
-    labelled = profile[profile[LABEL].notna()]
-    right: pd.Series = labelled[PREDICTION] == labelled[LABEL]
-    return right
-
-
-def judge_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
-    """The window's accuracy with exact bounds and the reference's, over the rows with a label; None with too few."""
-    right, before = correctness(window), correctness(reference)
-    if len(right) < config.min_labels or before.empty:
-        return None
-    hits = int(right.sum())
-    return {
-        "value": float(right.mean()),
-        "low": share_at_least(hits, len(right), config.confidence),
-        "high": 1 - share_at_least(len(right) - hits, len(right), config.confidence),
-        "reference": float(before.mean()),
-        "labelled_rows": len(right),
-        "method": "Clopper-Pearson, each end by itself",
-    }
-
-
-def accuracy_has_dropped(accuracy: dict[str, Any] | None, config: Monitor) -> bool:
-    """Whether the whole interval lies below what the reference and the configuration allow."""
-    return accuracy is not None and accuracy["high"] < accuracy["reference"] - config.max_accuracy_drop
-
-
-def _accuracy_reasons(what: str, accuracy: dict[str, Any] | None, config: Monitor) -> list[str]:
-    if accuracy is None or not accuracy_has_dropped(accuracy, config):
-        return []
-    return [
-        f"{what} {accuracy['value']:.3f} ({config.confidence:.0%} interval {accuracy['low']:.3f} to "
-        f"{accuracy['high']:.3f}) is more than monitor.max_accuracy_drop {config.max_accuracy_drop} below the "
-        f"reference's {accuracy['reference']:.3f}"
-    ]
 
 
 def _column_reasons(columns: list[Column]) -> list[str]:

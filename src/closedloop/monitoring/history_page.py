@@ -7,7 +7,8 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from closedloop.monitoring.timeline import MARKS, SYMBOLS, accuracy_of, anchor, draw
+from closedloop.monitoring.quality import in_words, shown
+from closedloop.monitoring.timeline import MARKS, SYMBOLS, anchor, draw
 from closedloop.monitoring.wording import bounds_in_words
 from closedloop.prediction_log.attempts import Attempt
 from closedloop.prediction_log.checks import Check
@@ -15,7 +16,7 @@ from closedloop.prediction_log.clock import to_text
 
 DRAWN, LISTED = 60, 200  # the latest windows: in the drawing, in the table
 NAMED = 3  # columns that a row of the table names
-HEADS = ("window (UTC)", "answers", "version", "verdict", "what moved", "accuracy", "latency p95", "errors")
+HEADS = ("window (UTC)", "answers", "version", "verdict", "what moved", "quality", "latency p95", "errors")
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--faint:#5c6875;--paper:#fff;--line:#d9dfe6;--band:#e6ecf2;--band2:#d3dde8;
@@ -112,8 +113,8 @@ def _counted(number: int, what: str) -> str:
 def _key() -> str:
     return (
         f'<p class="key"><b>{SYMBOLS["clean"]}</b> clean · <b>{SYMBOLS["drift"]}</b> drift · '
-        f"<b>{SYMBOLS['too_few_rows']}</b> too few rows to judge · <b>●</b> accuracy by labels, with its interval · "
-        "<b>○</b> accuracy as estimated without labels · <b>–</b> accuracy on the reference · retraining: "
+        f"<b>{SYMBOLS['too_few_rows']}</b> too few rows to judge · <b>●</b> quality by labels, with its interval · "
+        "<b>○</b> as estimated without labels · <b>–</b> on the reference · retraining: "
         f"<b>{MARKS['promoted']}</b> promoted, <b>{MARKS['refused']}</b> champion stays, <b>{MARKS['failed']}</b> "
         f"failed, <b>{MARKS['running']}</b> under way</p>"
     )
@@ -138,7 +139,7 @@ def _window_row(check: Check) -> str:
         str(check.version),
         _badge(check.verdict),
         f"<div>{_moved(check.report)}{alert}</div>",
-        _accuracy(check.report),
+        _quality(check.report),
         _latency(service.get("latency")),
         _errors(service.get("errors")),
     )
@@ -166,13 +167,15 @@ def _moved(report: dict[str, Any]) -> str:
     return f"<details><summary>{html.escape(shown)}</summary><ul>{reasons}</ul></details>"
 
 
-def _accuracy(report: dict[str, Any]) -> str:
-    accuracy, estimated = accuracy_of(report)
-    if not accuracy:
+def _quality(report: dict[str, Any]) -> str:
+    found = shown(report)
+    if found is None:
         return "–"
-    interval = f"{accuracy['low']:.3f} to {accuracy['high']:.3f}"
-    what = "estimated" if estimated else _counted(accuracy["labelled_rows"], "label")
-    return f"<div>{accuracy['value']:.3f}<br><small>{interval}; {what}</small></div>"
+    what = "estimated" if found.estimated else _counted(found.figure["labelled_rows"], "label")
+    return (
+        f"<div>{found.number('value')}<br><small>{in_words(found.metric)}, {found.number('low')} to "
+        f"{found.number('high')}; {what}</small></div>"
+    )
 
 
 def _latency(latency: dict[str, Any] | None) -> str:

@@ -17,7 +17,7 @@ from closedloop.data.examples import ID, LABEL, PART, read_examples
 from closedloop.data.partitions import is_feedback
 from closedloop.errors import ConfigError, DataError
 from closedloop.evaluation.parts import TAG
-from closedloop.evaluation.profile import CONFIDENCE, PREDICTION, VERSION
+from closedloop.evaluation.profile import CONFIDENCE, PREDICTION, VERSION, WIDTH, add_answers
 from closedloop.files import atomic
 from closedloop.monitoring.schedule import require_settled
 from closedloop.monitoring.service import LATENCY, TIME
@@ -27,6 +27,7 @@ from closedloop.prediction_log import describing, reading
 from closedloop.prediction_log.clock import to_micros
 from closedloop.prediction_log.schema import CANARY
 from closedloop.serving.predictor import Predictor
+from closedloop.targets import Target
 from closedloop.tasks import get_task
 
 ANSWERED = (PREDICTION, CONFIDENCE, LABEL, VERSION, TIME, LATENCY)  # columns of the log besides what is described
@@ -62,7 +63,7 @@ def collect(params: Params, paths: Paths, engine: Engine, load: Callable[[int], 
     }
     examples = reference_examples(read_examples(paths.examples("test")), deployed.known, params.monitor.min_rows)
     reference = observe(deployed.predictor, version, examples, params)
-    window = profile_of(answers, reference)
+    window = profile_of(answers, reference, deployed.predictor.target)
     with atomic(paths.champion_reference) as temporary:
         reference.to_parquet(temporary, index=False)
     with atomic(paths.traffic) as temporary:
@@ -108,12 +109,12 @@ def judged_version(answers: pa.Table) -> tuple[int, dict[str, int]]:
     return judged, {str(version): rows for version, rows in sorted(Counter(versions).items()) if version != judged}
 
 
-def profile_of(answers: pa.Table, reference: pd.DataFrame) -> pd.DataFrame:
+def profile_of(answers: pa.Table, reference: pd.DataFrame, target: Target) -> pd.DataFrame:
     """The profile of answers with their descriptors, its columns of the reference's kinds, then time and latency.
 
     What could not be described is missing. Raises DataError where the descriptors are others than the reference's.
     """
-    names = [name for name in reference.columns if name not in (ID, *ANSWERED)]
+    names = [name for name in reference.columns if name not in (ID, WIDTH, *ANSWERED)]
     described = [json.loads(text) if text else {} for text in answers.column("descriptors").to_pylist()]
     found = set().union(*described)
     if found and found != set(names):
@@ -125,9 +126,9 @@ def profile_of(answers: pa.Table, reference: pd.DataFrame) -> pd.DataFrame:
     for name in names:
         values = pd.Series([row.get(name) for row in described], dtype=object)
         frame[name] = values.astype(np.float64) if reference[name].dtype == np.float64 else values
-    for name in ANSWERED:
-        kind = object if name in (PREDICTION, LABEL) else None
-        frame[name] = pd.Series(answers.column(name).to_pylist(), dtype=kind)
+    add_answers(frame, answers.column(PREDICTION).to_pylist(), answers.column(CONFIDENCE).to_pylist(), target)
+    for name in (LABEL, VERSION, TIME, LATENCY):
+        frame[name] = pd.Series(answers.column(name).to_pylist(), dtype=object if name == LABEL else None)
     return frame
 
 

@@ -12,8 +12,8 @@ from closedloop.config import Params
 from closedloop.data.examples import ID
 from closedloop.evaluation.profile import VERSION
 from closedloop.files import write_json, write_text
-from closedloop.monitoring import drift, evidently_report, figure, service
-from closedloop.monitoring.performance import estimate_accuracy
+from closedloop.monitoring import drift, evidently_report, figure, quality, service
+from closedloop.monitoring.performance import estimate_quality
 from closedloop.monitoring.traffic import read_facts, read_profile
 from closedloop.monitoring.wording import left_out_in_words, rows_in_words
 from closedloop.paths import Paths
@@ -28,7 +28,7 @@ def check(params: Params, paths: Paths) -> dict[str, Any]:
     """
     reference, window = read_profile(paths.champion_reference), read_profile(paths.traffic)
     found = evidently_report.compare(reference, window, params.monitor)
-    estimate = estimate_accuracy(reference, window, params.monitor)
+    estimate = estimate_quality(reference, window, params.monitor)
     judged = drift.judge(reference, window, found.p_values, estimate, params.monitor)
     judged["drifted"], judged["judged"] = judged["verdict"] == "drift", judged["verdict"] != "too_few_rows"
     facts = read_facts(paths.traffic)
@@ -91,9 +91,11 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
         "drift/rows": float(report["window"]["rows"]),
         "drift/drifted_columns": float(sum(column["drifted"] for column in columns)),
     }
-    for kind in ("accuracy", "estimated_accuracy"):
-        for part in ("value", "low", "high") if report[kind] else ():
-            metrics[f"drift/{kind}" + ("" if part == "value" else f"_{part}")] = report[kind][part]
+    for prefix in ("", quality.ESTIMATED):
+        if known := quality.in_report(report, prefix):
+            metric, figure = known
+            for part in ("value", "low", "high"):
+                metrics[f"drift/{prefix}{metric}" + ("" if part == "value" else f"_{part}")] = figure[part]
     for column in columns:
         if column["effect"] is not None:  # MLflow refuses names with other characters
             metrics["drift/effect/" + re.sub(r"[^\w .-]", "_", column["name"])] = column["effect"]
@@ -103,11 +105,12 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
 def headline(report: dict[str, Any]) -> str:
     """The verdict in two lines."""
     window, reasons = report["window"], report["reasons"]
-    seen = [
-        f"{name} {report[key]['value']:.3f} [{report[key]['low']:.3f}, {report[key]['high']:.3f}]"
-        for key, name in (("accuracy", "accuracy"), ("estimated_accuracy", "estimated without labels"))
-        if report[key]
-    ]
+    seen = []
+    for prefix in ("", quality.ESTIMATED):
+        if known := quality.in_report(report, prefix):
+            value, low, high = (quality.number(known[0], known[1][key]) for key in ("value", "low", "high"))
+            name = "estimated without labels" if prefix else quality.in_words(known[0])
+            seen.append(f"{name} {value} [{low}, {high}]")
     seen += service.in_words(report["service"]) if "service" in report else []
     what = f"{report['verdict'].replace('_', ' ')}: {rows_in_words(window)}, version {window['version']}"
     why = "; ".join(reasons) or f"none of {len(report['columns'])} columns has moved"

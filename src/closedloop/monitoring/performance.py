@@ -20,8 +20,8 @@ from scipy.special import expit, logit
 
 from closedloop.config import Monitor
 from closedloop.data.examples import LABEL
-from closedloop.evaluation.profile import CONFIDENCE
-from closedloop.monitoring.drift import correctness
+from closedloop.evaluation.profile import CONFIDENCE, WIDTH
+from closedloop.monitoring.quality import MAE, absolute_errors, correctness, metric_of
 
 Floats = NDArray[np.float64]
 
@@ -79,6 +79,42 @@ def accuracy_from_confidence(reference: pd.DataFrame, window: pd.DataFrame) -> f
     if not len(known) or not len(asked):
         return float("nan")
     return float(fit_calibration(known, correct)(asked).mean())
+
+
+def estimate_quality(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
+    """What the window's labels would probably say: the accuracy of classes, the mean absolute error of numbers."""
+    estimate = estimate_mae if metric_of(reference) == MAE else estimate_accuracy
+    return estimate(reference, window, config)
+
+
+def estimate_mae(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
+    """The mean width of the window's intervals, times what an error was of a width on the reference.
+
+    It holds where a width means the same as there: it sees harder examples of a known kind, and no change of what the
+    number follows from. The interval is a bootstrap of both samples. None without labels to scale with.
+    """
+    labelled = reference[reference[LABEL].notna()]
+    errors, widths, asked = absolute_errors(labelled), _widths(labelled), _widths(window)
+    if not len(errors) or not len(asked) or not widths.sum():
+        return None
+    rng, resampled = np.random.default_rng(config.seed), np.empty(RESAMPLES)
+    for turn in range(RESAMPLES):
+        known, drawn = rng.integers(len(errors), size=len(errors)), rng.integers(len(asked), size=len(asked))
+        resampled[turn] = asked[drawn].mean() * errors[known].sum() / widths[known].sum()
+    value = float(asked.mean() * errors.sum() / widths.sum())
+    low, high = np.quantile(resampled, [(1 - config.confidence) / 2, (1 + config.confidence) / 2])
+    return {
+        "value": value,
+        "low": min(float(low), value),
+        "high": max(float(high), value),
+        "reference": float(errors.mean()),
+        "method": "mean width of the intervals, scaled on the reference; assumes that widths mean what they did there",
+    }
+
+
+def _widths(profile: pd.DataFrame) -> Floats:
+    widths: Floats = profile[WIDTH].to_numpy(np.float64)
+    return widths
 
 
 def estimate_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:

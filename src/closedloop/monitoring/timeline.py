@@ -1,4 +1,4 @@
-"""The windows of one task as a drawing: verdicts, accuracy, versions and attempts to retrain, the latest on the right.
+"""The windows of one task as a drawing: verdicts, quality, versions and attempts to retrain, the latest on the right.
 
 Windows are spaced evenly, whatever time lies between them: hours without traffic say nothing. Colours come from the
 page's style sheet by class, so that the drawing follows the reader's light or dark scheme.
@@ -7,25 +7,33 @@ page's style sheet by class, so that the drawing follows the reader's light or d
 import html
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from closedloop.monitoring.quality import ACCURACY, MAE, Shown, in_words, shown
 from closedloop.prediction_log.attempts import Attempt
 from closedloop.prediction_log.checks import Check
 
 SYMBOLS = {"clean": "✓", "drift": "!", "too_few_rows": "?"}
 MARKS = {"promoted": "▲", "refused": "▽", "failed": "✕", "interrupted": "✕", "running": "…", "unchanged": "▽"}
-LEFT, RIGHT, TOP, PLOT, FOOT = 8.0, 44.0, 34.0, 150.0, 84.0  # px: margins, and the height of the accuracy's axis
+LEFT, RIGHT, TOP, PLOT, FOOT = 8.0, 44.0, 34.0, 150.0, 84.0  # px: margins, and the height of the axis
 SLOT = (24.0, 56.0)  # px a window: at least, at most
 WIDTH = 1000.0  # px that a page on a desk has room for
+LINES = 6  # of the axis at most
 STEP = 150.0  # px between two labels of time
 
 
-def accuracy_of(report: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
-    """Accuracy of a window with its interval, and whether it is only estimated."""
-    if report.get("accuracy"):
-        return report["accuracy"], False
-    return report.get("estimated_accuracy"), True
+@dataclass(frozen=True)
+class Axis:
+    """The axis of accuracy, or of the error."""
+
+    low: float
+    high: float
+    ticks: list[float]
+
+    def y(self, value: float) -> float:
+        return TOP + PLOT * (1 - (min(value, self.high) - self.low) / (self.high - self.low))
 
 
 def draw(checks: Sequence[Check], attempts: Sequence[Attempt], when: Any) -> str:
@@ -36,17 +44,19 @@ def draw(checks: Sequence[Check], attempts: Sequence[Attempt], when: Any) -> str
     slot = min(max((WIDTH - LEFT - RIGHT) / len(checks), SLOT[0]), SLOT[1])
     width, height = LEFT + slot * len(checks) + RIGHT, TOP + PLOT + FOOT
     places = [LEFT + slot * (number + 0.5) for number in range(len(checks))]
-    floor = _floor(checks)
+    found = [shown(check.report) for check in checks]
+    known = [one for one in found if one]
+    axis, metric = _axis_of(known), known[0].metric if known else ACCURACY
     parts = [
         *_versions(checks, slot),
-        *_axis(floor, width),
+        *_axis(axis, metric, width),
         *_attempts(checks, attempts, slot),
-        *(_accuracy(check, x, floor) for check, x in zip(checks, places, strict=True)),
+        *(_quality(one, x, axis) for one, x in zip(found, places, strict=True)),
         *(_verdict(check, x, slot) for check, x in zip(checks, places, strict=True)),
         *_times(checks, places, slot, when),
     ]
     return (
-        f'<svg role="img" aria-label="verdict and accuracy of {len(checks)} windows" width="{width:.0f}" '
+        f'<svg role="img" aria-label="verdict and {in_words(metric)} of {len(checks)} windows" width="{width:.0f}" '
         f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
     )
 
@@ -55,24 +65,27 @@ def anchor(check: Check) -> str:
     return f"w{check.start}-{check.end}-{check.version}"
 
 
-def _floor(checks: Sequence[Check]) -> float:
-    """Where the axis of accuracy begins: a tenth below the lowest interval, at most at 0.8."""
-    known = [accuracy for accuracy, _ in (accuracy_of(check.report) for check in checks) if accuracy]
-    lowest = min((min(accuracy["low"], accuracy["reference"]) for accuracy in known), default=0.8)
-    return max(0.0, min(0.8, math.floor(lowest * 10) / 10))
-
-
-def _y(value: float, floor: float) -> float:
-    return TOP + PLOT * (1 - value) / (1 - floor)
-
-
-def _axis(floor: float, width: float) -> list[str]:
+def _axis_of(found: Sequence[Shown]) -> Axis:
+    """Of accuracy it begins a tenth below the lowest interval, at most at 0.8; of an error it goes from 0 up."""
+    if any(one.metric == MAE for one in found):
+        reached = [one.figure[key] for one in found for key in ("high", "value", "reference")]
+        most = max((value for value in reached if math.isfinite(value)), default=1.0) or 1.0
+        step = 10.0 ** math.floor(math.log10(most))
+        step *= next(part for part in (0.2, 0.5, 1, 2) if most / (step * part) <= LINES)
+        count = math.ceil(most / step)
+        return Axis(0.0, count * step, [number * step for number in range(count + 1)])
+    lowest = min((min(one.figure["low"], one.figure["reference"]) for one in found), default=0.8)
+    floor = max(0.0, min(0.8, math.floor(lowest * 10) / 10))
     tenths = range(round(floor * 10), 11)
-    values = [tenth / 10 for tenth in tenths if len(tenths) <= 6 or (10 - tenth) % 2 == 0]
+    return Axis(floor, 1.0, [tenth / 10 for tenth in tenths if len(tenths) <= LINES or (10 - tenth) % 2 == 0])
+
+
+def _axis(axis: Axis, metric: str, width: float) -> list[str]:
+    form = "g" if metric == MAE else ".0%"
     return [
         f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="faint" x="{width - RIGHT + 6:.1f}" y="{y + 4:.1f}">{value:.0%}</text>'
-        for value, y in ((value, _y(value, floor)) for value in values)
+        f'<text class="faint" x="{width - RIGHT + 6:.1f}" y="{y + 4:.1f}">{value:{form}}</text>'
+        for value, y in ((value, axis.y(value)) for value in axis.ticks)
     ]
 
 
@@ -92,15 +105,14 @@ def _versions(checks: Sequence[Check], slot: float) -> list[str]:
     return parts
 
 
-def _accuracy(check: Check, x: float, floor: float) -> str:
-    accuracy, estimated = accuracy_of(check.report)
-    if not accuracy:
+def _quality(found: Shown | None, x: float, axis: Axis) -> str:
+    if found is None:
         return ""
-    low, high, y, before = (_y(accuracy[key], floor) for key in ("low", "high", "value", "reference"))
-    kind = "estimate" if estimated else "measured"
-    note = f"{kind} {accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
+    low, high, y, before = (axis.y(found.figure[key]) for key in ("low", "high", "value", "reference"))
+    kind = "estimate" if found.estimated else "measured"
+    note = f"{kind} {found.number('value')} [{found.number('low')}, {found.number('high')}]"
     return (
-        f'<g class="{kind}"><title>{note}; reference {accuracy["reference"]:.3f}</title>'
+        f'<g class="{kind}"><title>{note}; reference {found.number("reference")}</title>'
         f'<line class="reference" x1="{x - 8:.1f}" x2="{x + 8:.1f}" y1="{before:.1f}" y2="{before:.1f}"/>'
         f'<line class="interval" x1="{x:.1f}" x2="{x:.1f}" y1="{high:.1f}" y2="{low:.1f}"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/></g>'

@@ -29,9 +29,9 @@ class Input:
 
 
 def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> nn.Module:
-    """The network of a configuration; its forward takes the inputs by name, and gives one logit for each output.
+    """The network of a configuration; its forward takes the inputs by name, and gives (N, outputs).
 
-    In training it may give the logits of several members, (N, members, outputs), which learn each by its own loss.
+    It may give the outputs of several members, (N, members, outputs), which learn each by its own loss.
     """
     match config:
         case CNNConfig():

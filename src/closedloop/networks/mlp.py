@@ -35,8 +35,7 @@ class MLP(nn.Module):
         self.members = config.members
 
     def forward(self, numbers: Tensor | None = None, categories: Tensor | None = None) -> Tensor:
-        """Numbers (N, F) and codes of categories (N, C) -> each member's logits (N, members, outputs) in training, the
-        logarithms of their mean probabilities (N, outputs) otherwise."""
+        """Numbers (N, F) and codes of categories (N, C) -> each member's outputs (N, members, outputs)."""
         parts = []
         if self.numbers is not None and numbers is not None:
             parts.append(self.numbers(numbers))
@@ -45,10 +44,8 @@ class MLP(nn.Module):
         hidden = torch.cat(parts, dim=1)[:, None].expand(-1, self.members, -1)  # (N, members, width)
         for layer in self.layers:
             hidden = self.dropout(F.relu(layer(hidden)))
-        logits = torch.einsum("nmi,mio->nmo", hidden, self.heads) + self.head_biases
-        if self.training:
-            return logits
-        return torch.logsumexp(torch.log_softmax(logits, dim=2), dim=1) - math.log(self.members)
+        outputs: Tensor = torch.einsum("nmi,mio->nmo", hidden, self.heads) + self.head_biases
+        return outputs
 
 
 class PeriodicEmbeddings(nn.Module):

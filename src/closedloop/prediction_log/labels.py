@@ -15,6 +15,7 @@ from closedloop.prediction_log.clock import now
 from closedloop.prediction_log.ids import is_id
 from closedloop.prediction_log.schema import KNOWN, LABELS, PREDICTIONS, QUARANTINED
 from closedloop.prediction_log.store import in_turns, translated, writing
+from closedloop.targets import Target
 
 CHUNK = 1000  # labels of one transaction: the server writes between them
 
@@ -27,17 +28,16 @@ class LabelOutcome:
     unchanged: int = 0  # the log held the same label already
     revised: int = 0  # another label replaced an earlier one
     unknown: list[int] = field(default_factory=list)  # positions of ids that the log does not hold for this task
-    invalid: list[int] = field(default_factory=list)  # positions of labels outside the classes: nothing was written
+    invalid: list[int] = field(default_factory=list)  # positions of what is no label of the task: nothing was written
 
 
-def add_labels(engine: Engine, task: str, pairs: Sequence[tuple[str, str]], classes: Sequence[str]) -> LabelOutcome:
+def add_labels(engine: Engine, task: str, pairs: Sequence[tuple[str, str]], target: Target) -> LabelOutcome:
     """Store (prediction id, label) pairs, in chunks; of several labels for one id the last counts.
 
-    Nothing is stored when any label is outside the classes; unknown ids are left out and reported. A batch that was
+    Nothing is stored when any label is none of the target; unknown ids are left out and reported. A batch that was
     cut off in the middle can be sent again: what is stored already counts as unchanged. Raises LogError.
     """
-    known = frozenset(classes)
-    invalid = [position for position, (_, label) in enumerate(pairs) if label not in known]
+    invalid = [position for position, (_, label) in enumerate(pairs) if target.flaw(label)]
     if invalid:
         return LabelOutcome(invalid=invalid)
     last = {key: position for position, (key, _) in enumerate(pairs)}
@@ -99,19 +99,19 @@ def count_unused(engine: Engine, task: str, listed: Sequence[str]) -> int:
         return int(connection.execute(unused).scalar_one())
 
 
-def load_file(engine: Engine, task: str, path: Path, classes: Sequence[str]) -> LabelOutcome:
+def load_file(engine: Engine, task: str, path: Path, target: Target) -> LabelOutcome:
     """Store the labels of a CSV file (columns id,label) or of JSON lines; positions are rows, the first one 0.
 
     Every row is checked before anything is stored. Raises DataError that names file, row and column, LogError when the
     log fails.
     """
-    names = {name: name for name in classes}
+    kept: dict[str, str] = {}  # one object a label: a million rows of ten classes take little memory
     pairs: list[tuple[str, str]] = []
     for where, key, label in _rows(path):
-        if label not in names:
-            raise DataError(f"{where}, column label: not one of the classes {', '.join(classes)}; nothing was stored")
-        pairs.append((key, names[label]))
-    return add_labels(engine, task, pairs, classes)
+        if flaw := target.flaw(label):
+            raise DataError(f"{where}, column label: {flaw}; nothing was stored")
+        pairs.append((key, kept.setdefault(label, label)))
+    return add_labels(engine, task, pairs, target)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, str]]:

@@ -22,8 +22,9 @@ PREDICTIONS = Table(
     Column("role", String(16), nullable=False),
     Column("request", LargeBinary),  # one example as JSON in the task's request form; NULL where inputs are left out
     Column("prediction", String(255), nullable=False),
-    Column("confidence", Double, nullable=False),
-    Column("probabilities", Text, nullable=False),  # JSON list in the order of the classes of the version
+    Column("confidence", Double, nullable=False),  # of a number: the width of its interval
+    # JSON list, as the target of the version has it: by its classes; or value, low and high of a number
+    Column("probabilities", Text, nullable=False),
     Column("latency_ms", Double, nullable=False),
     Column("descriptors", Text),  # JSON object; NULL until somebody has asked for them
 )

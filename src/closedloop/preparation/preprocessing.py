@@ -9,10 +9,13 @@ from tqdm import tqdm
 
 from closedloop.config import Params
 from closedloop.data.examples import GROUP, PART, TIME, labels, read_examples, write_examples
+from closedloop.data.partitions import is_feedback
 from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.data.tensors import TARGETS, write_tensors
 from closedloop.paths import SPLITS, Paths
 from closedloop.preparation.raw import feedback_parts, read_raw
+from closedloop.targets import Target, fit_target, of_task, save_target
+from closedloop.targets.strata import strata
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Arrays, Preprocessor
 
@@ -22,18 +25,21 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     task = get_task(params.task.kind)
     raw = read_raw(paths.raw, params)
     examples, splits = split_examples(raw, params)
-    names, parts = np.array(labels(examples)), np.array(examples.column(PART).to_pylist())
+    parts = np.array(examples.column(PART).to_pylist())
+    groups = strata(params.task, labels(examples), [not is_feedback(part) for part in parts])
     for split in SPLITS:
         write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
     preprocessor = task.fit(read_examples(paths.examples("train")), params)
     preprocessor.save(paths.preprocessor)
+    target = fit_target(params.task, labels(read_examples(paths.examples("train"))))
+    save_target(target, paths.preprocessor)
     for split in tqdm(("train", "validation"), desc="transform", unit="split"):  # test and production: as requests
-        tensors = transform(preprocessor, read_examples(paths.examples(split)))
+        tensors = transform(preprocessor, target, read_examples(paths.examples(split)))
         write_tensors(paths.tensors(split), tensors, preprocessor.cardinalities)
     return {
         "seed": params.preprocess.seed,
         "splits": {
-            split: {"examples": int((splits == split).sum()), "classes": _counts(names[splits == split], params)}
+            split: {"examples": int((splits == split).sum()), "classes": groups.counts(splits == split)}
             for split in SPLITS
         },
         "parts": {
@@ -46,26 +52,23 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
 
 
 def split_examples(examples: pa.Table, params: Params) -> tuple[pa.Table, NDArray[np.str_]]:
-    """The examples whose label is a class, and the split of each of them, or DROPPED.
+    """The examples whose label is sound, and the split of each of them, or DROPPED.
 
     Raises DataError when a split comes out empty.
     """
-    # a label outside the classes has passed validation only within its thresholds; it cannot be learnt from
-    examples = examples.filter(pa.array(np.isin(np.array(labels(examples)), params.task.classes)))
-    names, parts = np.array(labels(examples)), np.array(examples.column(PART).to_pylist())
+    # a label that is none has passed validation only within its thresholds; it cannot be learnt from
+    sound = of_task(params.task)
+    examples = examples.filter(pa.array([sound.flaw(label) is None for label in labels(examples)], pa.bool_()))
+    parts = np.array(examples.column(PART).to_pylist())
+    groups = strata(params.task, labels(examples), [not is_feedback(part) for part in parts])
     contents, found = get_task(params.task.kind).fingerprints(examples), examples.column_names
     together = joined(contents, examples.column(GROUP).to_pylist()) if GROUP in found else None
     times = examples.column(TIME).to_numpy() if TIME in found else None
     feedback = feedback_parts(examples)
+    names = np.array(groups.of)
     return examples, assign_splits(contents, names, parts, params.preprocess, feedback, together=together, times=times)
 
 
-def transform(preprocessor: Preprocessor, examples: pa.Table) -> Arrays:
-    """Examples -> the network's inputs by name, and the targets, int64 (N,), in their order."""
-    index = {name: code for code, name in enumerate(preprocessor.classes)}
-    targets = np.array([index[label] for label in labels(examples)], np.int64)
-    return {**preprocessor.transform(examples), TARGETS: targets}
-
-
-def _counts(names: Any, params: Params) -> dict[str, int]:
-    return {name: int((names == name).sum()) for name in params.task.classes}
+def transform(preprocessor: Preprocessor, target: Target, examples: pa.Table) -> Arrays:
+    """Examples -> the network's inputs by name, and the targets (N,), in their order."""
+    return {**preprocessor.transform(examples), TARGETS: target.encode(labels(examples))}

@@ -1,6 +1,5 @@
 """Checks on raw data, so that broken data stop the pipeline before anything is learnt from them."""
 
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +11,12 @@ from closedloop.data.examples import ID, LABEL, PART, UNASKED
 from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
 from closedloop.preparation.copies import NAMED, Strings, conflicts, duplicates, leaks, named, news, repetitions
+from closedloop.targets import Target, of_task
+from closedloop.targets.number import as_numbers, is_number
+from closedloop.targets.strata import Strata, bars
 from closedloop.tasks.base import Finding, Task
+
+FARTHEST = 1000
 
 
 @dataclass(frozen=True)
@@ -65,24 +69,26 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
     if not schema[0].passed:
         return ValidationResult(tuple(schema), {})
     ids, parts, labels = (_strings(examples, name) for name in (ID, PART, LABEL))
-    counts = _counts(parts, labels, params)
+    target, classes = of_task(params.task), params.task.target == "classes"
+    groups = bars(params.task, labels.tolist(), [not is_feedback(part) for part in parts])
+    counts = _counts(parts, groups, params)
     findings = [
         *schema,
         _distinct_ids(ids),
         _enough(counts, params),
         _parts(counts),
-        _known_labels(ids, labels, params),
+        _known_labels(ids, labels, target, params),
     ]
     if len(examples):
         contents = task.fingerprints(examples)
         feedback = list(filter(is_feedback, dict.fromkeys(parts.tolist())))
         official = {part: classes for part, classes in counts.items() if not is_feedback(part)}
         findings += [
-            _occurring(official, params),
-            _balance(official, params),
+            *([_occurring(official, params), _balance(official, params)] if classes else [_spread(labels)]),
             duplicates(ids, parts, contents, params),
             leaks(ids, parts, contents, params),
-            conflicts(ids, labels, contents, params),
+            # alike examples differ in their numbers nearly always
+            *([conflicts(ids, labels, contents, params)] if classes else []),
             *task.examine(examples, params),
             *([news(ids, parts, contents, feedback)] if feedback else []),
         ]
@@ -120,14 +126,11 @@ def _strings(examples: pa.Table, name: str) -> Strings:
     return np.array(examples.column(name).to_pylist(), dtype=np.str_)
 
 
-def _counts(parts: Strings, labels: Strings, params: Params) -> dict[str, dict[str, int]]:
-    """Examples by part and class: the configured parts and classes first, in their order, also where there are none."""
-    seen = Counter(zip(parts.tolist(), labels.tolist(), strict=True))
+def _counts(parts: Strings, groups: Strata, params: Params) -> dict[str, dict[str, int]]:
+    """Examples by part and group of labels: the configured parts first, in their order, also where there are none."""
     configured = params.source.format.splits
     names = [*configured, *sorted(set(parts.tolist()) - set(configured))]
-    classes = [*params.task.classes, *sorted(set(labels.tolist()) - set(params.task.classes))]
-    known = set(params.task.classes)
-    return {part: {name: seen[part, name] for name in classes if name in known or seen[part, name]} for part in names}
+    return {part: groups.counts(parts == part) for part in names}
 
 
 def _distinct_ids(ids: Strings) -> Finding:
@@ -149,18 +152,39 @@ def _parts(counts: dict[str, dict[str, int]]) -> Finding:
     return Finding("parts", all(sizes.values()), found, "examples in every part of source.format")
 
 
-def _known_labels(ids: Strings, labels: Strings, params: Params) -> Finding:
-    unknown = ~np.isin(labels, params.task.classes)
+def _known_labels(ids: Strings, labels: Strings, target: Target, params: Params) -> Finding:
+    unknown = np.array([target.flaw(label) is not None for label in labels.tolist()], bool)
     limit = params.validation.max_unknown_label_share
     names = sorted(set(labels[unknown].tolist()))
-    found = f"{unknown.sum()} of {len(labels)} are none of the classes" + (f": {_listed(names)}" if names else "")
+    what, sound = "no finite numbers", "finite numbers"
+    if params.task.target == "classes":
+        what, sound = "none of the classes", f"{_listed(params.task.classes)} (task.classes)"
+    found = f"{unknown.sum()} of {len(labels)} are {what}" + (f": {_listed(names)}" if names else "")
     return Finding(
         check="labels",
         passed=bool(unknown.sum() <= limit * len(labels)),
         found=found,
-        allowed=f"{_listed(params.task.classes)} (task.classes); others at most a share of {limit} "
-        "(validation.max_unknown_label_share)",
+        allowed=f"{sound}; others at most a share of {limit} (validation.max_unknown_label_share)",
         examples=named(ids[unknown]),
+    )
+
+
+def _spread(labels: Strings) -> Finding:
+    """Whether there is anything to learn, and whether a few labels are so far off that they outweigh all others."""
+    values = as_numbers([label for label in labels.tolist() if is_number(label)])
+    if not len(values) or values.min() == values.max():
+        return Finding(
+            "spread of the target", False, "one value only" if len(values) else "no number", "several values"
+        )
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    far = np.abs(values - middle).max() / max(high - low, np.finfo(np.float64).tiny)
+    found = f"from {values.min():g} to {values.max():g}, half of them from {low:g} to {high:g}"
+    return Finding(
+        check="spread of the target",
+        passed=bool(far <= FARTHEST),
+        found=found if far <= FARTHEST else f"{found}: the farthest is {far:,.0f} times that range off the middle",
+        allowed=f"none farther off the middle than {FARTHEST} times the range of the inner half: such a value is "
+        "mostly a mistake, and outweighs all others",
     )
 
 

@@ -10,8 +10,10 @@ from jinja2 import Environment, StrictUndefined
 
 from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, PART, labels
+from closedloop.data.partitions import is_feedback
 from closedloop.files import write_text
 from closedloop.preparation.validation import ValidationResult
+from closedloop.targets.strata import Strata, bars
 from closedloop.tasks.base import Task
 from closedloop.tasks.images.request import encode_png
 
@@ -68,7 +70,7 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere }
   .offending img { width: 5.5rem; height: 5.5rem } }
 </style>
 <h1>Validation of {{ task.name }}</h1>
-<p class="quiet">{{ task.title }} · {{ "{:,}".format(examples) }} examples, {{ task.classes | length }} classes ·
+<p class="quiet">{{ task.title }} · {{ "{:,}".format(examples) }} examples, {{ told }} ·
 {{ source.licence }} ·
 {% if source.homepage.startswith(("http://", "https://")) -%}
 <a href="{{ source.homepage }}" rel="noreferrer">{{ source.homepage }}</a>
@@ -95,7 +97,7 @@ limits named below in <code>conf/</code> if the data are meant so.</p>{% endif %
 </tbody>{% endfor %}
 </table></div>
 
-{% if parts %}<h2>Examples of each class</h2>
+{% if parts %}<h2>{{ grouped }}</h2>
 <div class="parts">{% for part in parts %}
 <section class="card"><h3>{{ part.name }} <span class="quiet">{{ "{:,}".format(part.total) }} examples</span></h3>
 <div class="bars">{% for bar in part.bars %}
@@ -137,12 +139,15 @@ def render(result: ValidationResult, examples: pa.Table | None, task: Task, para
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     shown = examples if examples is not None and result.counts else None  # pictures need sound columns
     rows = {} if shown is None else _rows(shown)
+    groups = Strata([], []) if shown is None else bars_of(shown, params)
 
     def pictures(ids: tuple[str, ...]) -> list[Picture]:
         return [] if shown is None else [_picture(shown, rows[name], task) for name in ids if name in rows]
 
     return environment.from_string(FIGURE + PAGE).render(
         task=params.task,
+        told=f"{len(params.task.classes)} classes" if params.task.classes else "a number each",
+        grouped="Examples of each class" if params.task.classes else "Examples by the range of their numbers",
         source=params.source,
         result=result,
         examples=0 if examples is None else examples.num_rows,
@@ -150,9 +155,15 @@ def render(result: ValidationResult, examples: pa.Table | None, task: Task, para
             (finding, pictures(finding.examples))
             for finding in sorted(result.findings, key=lambda finding: finding.passed)  # what failed comes first
         ],
-        parts=[_part(name, classes, params.task.classes) for name, classes in result.counts.items()],
-        samples={} if shown is None else _samples(shown, task, params),
+        parts=[_part(name, counts, groups.names) for name, counts in result.counts.items()],
+        samples={} if shown is None else _samples(shown, groups, task),
     )
+
+
+def bars_of(examples: pa.Table, params: Params) -> Strata:
+    """The groups of labels that a person looks at."""
+    official = [not is_feedback(part) for part in examples.column(PART).to_pylist()]
+    return bars(params.task, labels(examples), official)
 
 
 def _part(name: str, counts: dict[str, int], known: list[str]) -> dict[str, Any]:
@@ -177,12 +188,12 @@ def _rows(examples: pa.Table) -> dict[str, int]:
     return {name: row for row, name in reversed(list(enumerate(ids)))}
 
 
-def _samples(examples: pa.Table, task: Task, params: Params) -> dict[str, list[Picture]]:
-    """Examples of each class, taken evenly over the rows."""
-    names = np.array(labels(examples))
-    each = max(1, min(PER_CLASS, PICTURES // len(params.task.classes)))
+def _samples(examples: pa.Table, groups: Strata, task: Task) -> dict[str, list[Picture]]:
+    """Examples of each group of labels, taken evenly over the rows."""
+    names = np.array(groups.of)
+    each = max(1, min(PER_CLASS, PICTURES // max(1, len(groups.names))))
     chosen: dict[str, list[Picture]] = {}
-    for name in params.task.classes[:PICTURES]:
+    for name in groups.names[:PICTURES]:
         rows = np.flatnonzero(names == name)
         if len(rows):
             spread = np.unique(np.linspace(0, len(rows) - 1, each).astype(int))

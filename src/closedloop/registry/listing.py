@@ -19,13 +19,17 @@ def list_versions(params: Params) -> str:
         return f"no version of {name} is registered yet; `make run` trains and registers one"
     by_hand = history[-1].reason if history and history[-1].reason.startswith((BY_HAND, ROLLED_BACK)) else ""
     aliases = {challenger: CHALLENGER, champion: CHAMPION}
-    lines = [f"{'version':>7}  {'alias':12}{'registered (UTC)':18}{'accuracy':>9}  {'gate':9}reason"]
+    lines = [f"{'version':>7}  {'alias':12}{'registered (UTC)':18}{'score':>14}  {'gate':9}reason"]
     for version in found:
         tags, is_champion = version.tags, int(version.version) == champion
         reason = f"{by_hand}; the gate: {tags.get('reason', '')}" if is_champion and by_hand else tags.get("reason", "")
         lines.append(
             f"{version.version:>7}  {aliases.get(int(version.version), ''):12}"
             f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(version.creation_timestamp / 1000)):18}"
-            f"{tags.get('accuracy', '?'):>9}  {tags.get('verdict', '?'):9}{reason}"
+            f"{_score(tags):>14}  {tags.get('verdict', '?'):9}{reason}"
         )
     return "\n".join(lines)
+
+
+def _score(tags: dict[str, str]) -> str:
+    return next((f"{name} {tags[name]}" for name in ("accuracy", "mae") if name in tags), "?")

@@ -9,7 +9,7 @@ from typing import Any
 
 from closedloop.config import Params
 from closedloop.errors import ConfigError, DataError
-from closedloop.evaluation.predictions import Predictions
+from closedloop.evaluation.answers import Answers, read_answers
 from closedloop.files import read_json
 from closedloop.registry.runs import STAGE, TASK
 from closedloop.registry.store import connect, tracking_uri, translated
@@ -30,7 +30,7 @@ class Record:
     config: dict[str, str]  # by key, as logged; then commit and data
     validation: dict[str, float]  # of the epoch whose weights are kept
     evaluation: dict[str, Any] | None  # evaluation.json
-    predictions: Predictions | None  # of the test split
+    predictions: Answers | None  # of the test split
     test_split: str | None  # digest of its examples
 
 
@@ -132,8 +132,8 @@ def _context(data: Any) -> str:
     return next((tag.value for tag in data.tags if tag.key == "mlflow.data.context"), "unknown")
 
 
-def _predictions(file: Path | None) -> Predictions | None:
+def _predictions(file: Path | None) -> Answers | None:
     try:
-        return Predictions.read(file) if file else None
+        return read_answers(file) if file else None
     except DataError:  # damaged, or of a time when they were written otherwise: as good as none
         return None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from closedloop.config import Retraining
+from closedloop.monitoring.quality import MAE, in_report, in_words, shown
 from closedloop.prediction_log.attempts import Attempt
 from closedloop.prediction_log.checks import Check
 from closedloop.prediction_log.clock import DAY, HOUR, to_text
@@ -111,15 +112,21 @@ def _drift(windows: list[Check], config: Retraining) -> str:
 
 
 def _quality(windows: list[Check], config: Retraining) -> str:
-    labelled = [check for check in windows if check.report.get("accuracy")]
-    if not labelled or not config.min_accuracy:
+    labelled = [(check.end, shown(check.report)) for check in windows if in_report(check.report)]
+    if not labelled or (found := labelled[-1][1]) is None:
         return ""
-    accuracy = labelled[-1].report["accuracy"]
-    if accuracy["high"] >= config.min_accuracy:
+    figure = found.figure
+    if found.metric == MAE:
+        beyond = config.max_mae > 0 and figure["low"] > config.max_mae
+        limit = f"above {config.max_mae:g} (retraining.max_mae)"
+    else:
+        beyond = config.min_accuracy > 0 and figure["high"] < config.min_accuracy
+        limit = f"below {config.min_accuracy:g} (retraining.min_accuracy)"
+    if not beyond:
         return ""
     return (
-        f"accuracy {accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}] in the latest window with "
-        f"labels, up to {minute(labelled[-1].end)}, lies below {config.min_accuracy:g} (retraining.min_accuracy)"
+        f"{in_words(found.metric)} {found.number('value')} [{found.number('low')}, {found.number('high')}] in the "
+        f"latest window with labels, up to {minute(labelled[-1][0])}, lies {limit}"
     )
 
 

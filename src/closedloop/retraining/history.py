@@ -3,6 +3,7 @@
 from typing import Any
 
 from closedloop.config import Params
+from closedloop.monitoring.quality import shown
 from closedloop.monitoring.recording import write_history
 from closedloop.paths import Paths
 from closedloop.prediction_log import attempts, checks
@@ -52,7 +53,7 @@ def _champion(attempt: Attempt) -> str:
 def _windows(judged: list[Check], task: str) -> list[str]:
     if not judged:
         return [f"no window of {task} has been checked yet; `make monitor ARGS=traffic=log` checks one"]
-    head = f"{'window ends':22}{'rows':>12}  {'version':>7}  {'verdict':13}{'accuracy':>8}  why"
+    head = f"{'window ends':22}{'rows':>12}  {'version':>7}  {'verdict':13}{'quality':>8}  why"
     return [head, *(_window(check) for check in reversed(judged))]
 
 
@@ -60,15 +61,14 @@ def _window(check: Check) -> str:
     reasons = check.report.get("reasons", [])
     return (
         f"{minute(check.end):22}{check.rows:>12,}  {check.version:>7}  {check.verdict.replace('_', ' '):13}"
-        f"{_accuracy(check.report):>8}  {_short(reasons[0] if reasons else '')}".rstrip()
+        f"{_quality(check.report):>8}  {_short(reasons[0] if reasons else '')}".rstrip()
     )
 
 
-def _accuracy(report: dict[str, Any]) -> str:
+def _quality(report: dict[str, Any]) -> str:
     """Measured, or estimated and marked so."""
-    measured, estimated = report.get("accuracy"), report.get("estimated_accuracy")
-    found = measured or estimated
-    return f"{'' if measured else '~'}{found['value']:.3f}" if found else ""
+    found = shown(report)
+    return f"{'~' if found.estimated else ''}{found.number('value')}" if found else ""
 
 
 def _short(text: str) -> str:

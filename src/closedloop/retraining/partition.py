@@ -25,6 +25,8 @@ from closedloop.prediction_log.schema import KNOWN, LABELS, QUARANTINED
 from closedloop.prediction_log.store import in_turns, translated, writing
 from closedloop.retraining.refusal import refusal
 from closedloop.retraining.screening import Screened, contradicted, screen
+from closedloop.targets import of_task
+from closedloop.targets.strata import bars
 from closedloop.tasks import get_task
 
 CHUNK = 1000  # labels of one transaction: the server writes between them
@@ -75,7 +77,7 @@ def build(params: Params, paths: Paths, engine: Engine, *, believed: bool = Fals
     data = _data(params, paths, listed)
     screened = screen(labelled, data, task.load_preprocessor(paths.preprocessor), task, params)
     _mark(engine, name, dict.fromkeys(screened.known, KNOWN))
-    counts = _counts(labelled, screened)
+    counts = _counts(labelled, screened, params)
     if screened.quarantined:
         counts["quarantine"] = _write_quarantine(paths, screened)
     if reason := refusal(counts, params.retraining, believed=believed):
@@ -146,7 +148,7 @@ def _data(params: Params, paths: Paths, listed: Sequence[Partition]) -> pa.Table
     return pa.concat_tables(tables)
 
 
-def _counts(labelled: pa.Table, screened: Screened) -> dict[str, Any]:
+def _counts(labelled: pa.Table, screened: Screened, params: Params) -> dict[str, Any]:
     return {
         "labels": labelled.num_rows,
         "used": screened.examples.num_rows,
@@ -155,9 +157,16 @@ def _counts(labelled: pa.Table, screened: Screened) -> dict[str, Any]:
         "without_input": len(screened.without_input),
         "quarantined": dict(sorted(Counter(screened.quarantined.values()).items())),
         "quarantine": None,
-        "classes": dict(sorted(Counter(labels(screened.examples)).items())),
-        "confident": contradicted(labelled, screened.examples),
+        "classes": _by_label(screened.examples, params),
+        "confident": contradicted(labelled, screened.examples, of_task(params.task)),
     }
+
+
+def _by_label(examples: pa.Table, params: Params) -> dict[str, int]:
+    """How many there are of each class, or in each range of numbers."""
+    if params.task.target == "classes":
+        return dict(sorted(Counter(labels(examples)).items()))
+    return bars(params.task, labels(examples), [True] * examples.num_rows).counts()
 
 
 def _write_quarantine(paths: Paths, screened: Screened) -> str:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, labels
 from closedloop.prediction_log.pseudonyms import has_pseudonyms
+from closedloop.targets import Target, of_task
 from closedloop.tasks.base import BadRecord, Preprocessor, Task
 
 MOST_REVISIONS = 2  # of a label; whoever changes their mind more often does not know
-SURE = 0.99  # confidence of an answer that a label had better not contradict
 
 OFTEN_REVISED = f"its label was revised more than {MOST_REVISIONS} times"
-NO_CLASS = "its label is none of task.classes"
+NO_LABEL = "its label is"  # before what is wrong with it
 CONTRADICTS_DATA = "the data hold the same content under another label"
 CONTRADICTS_BATCH = "the new labels give the same content different labels"
 NO_JSON = "its request is no JSON object"
@@ -46,14 +46,15 @@ def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task:
     Of several predictions with the same content the first in the order of the table counts.
     """
     quarantined: dict[str, str] = {}
+    target = of_task(params.task)
     without_input, candidates = [], []
     for row in labelled.select(["id", "request", "label", "revisions"]).to_pylist():
         if row["request"] is None or has_pseudonyms(row["request"]):
             without_input.append(row["id"])
         elif row["revisions"] > MOST_REVISIONS:
             quarantined[row["id"]] = OFTEN_REVISED
-        elif row["label"] not in params.task.classes:
-            quarantined[row["id"]] = NO_CLASS
+        elif flaw := target.flaw(row["label"]):
+            quarantined[row["id"]] = f"{NO_LABEL} {flaw}"
         else:
             candidates.append(row)
     examples = _without(_decoded(candidates, preprocessor, quarantined), quarantined)
@@ -61,8 +62,8 @@ def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task:
         faults = _faults(examples, task, params)
         quarantined |= faults
         examples = _without(examples, faults)
-    contents, names = task.fingerprints(examples) if examples.num_rows else np.zeros(0, np.uint64), labels(examples)
-    of_data = _labels_by_content(task.fingerprints(data), labels(data))
+    contents = task.fingerprints(examples) if examples.num_rows else np.zeros(0, np.uint64)
+    names, of_data = _meant(examples, params), _labels_by_content(task.fingerprints(data), _meant(data, params))
     fresh: dict[int, list[int]] = {}  # content -> rows
     known = []
     for row, (content, label) in enumerate(zip(contents.tolist(), names, strict=True)):
@@ -88,7 +89,12 @@ def screen(labelled: pa.Table, data: pa.Table, preprocessor: Preprocessor, task:
     )
 
 
-def contradicted(labelled: pa.Table, examples: pa.Table) -> dict[str, float]:
+def _meant(examples: pa.Table, params: Params) -> list[str]:
+    """The labels, as far as two of them can contradict each other: alike examples may have different numbers."""
+    return labels(examples) if params.task.target == "classes" else [""] * examples.num_rows
+
+
+def contradicted(labelled: pa.Table, examples: pa.Table, target: Target) -> dict[str, float]:
     """How many of the examples were answered with great confidence, and how often the label says otherwise.
 
     A share near 0 is what labels of a good model's answers show; wrong labels en masse show a large one, and so does a
@@ -96,8 +102,11 @@ def contradicted(labelled: pa.Table, examples: pa.Table) -> dict[str, float]:
     """
     used = set(examples.column(ID).to_pylist())
     rows = labelled.select(["id", "label", "prediction", "probabilities"]).to_pylist()
-    sure = [row for row in rows if row["id"] in used and max(row["probabilities"]) >= SURE]
-    wrong = sum(row["label"] != row["prediction"] for row in sure)
+    judged = [
+        target.contradicts(row["label"], row["prediction"], row["probabilities"]) for row in rows if row["id"] in used
+    ]
+    sure = [said for said in judged if said is not None]
+    wrong = sum(sure)
     return {"answers": len(sure), "contradicted": wrong, "share": wrong / len(sure) if sure else 0.0}
 
 

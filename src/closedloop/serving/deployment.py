@@ -19,7 +19,6 @@ LOG = logging.getLogger(__name__)
 THREADS = 1  # of ONNX Runtime: idle threads of its own would spin on the cores that other requests need
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between tries to load a version that does not load; doubled each time
 Check = Callable[[Preprocessor], None]
-TOLERANCE = 1e-3  # of the sum of a row of probabilities
 
 
 @dataclass(frozen=True)
@@ -201,19 +200,11 @@ def load(params: Params, version: int) -> Loaded:
 
 
 def try_out(predictor: Predictor, request: dict[str, Any]) -> None:
-    """Raises DataError unless the answers to a request, sent twice, are probabilities of the model's classes."""
-    found, shape = predictor.predict([request, request]), (2, len(predictor.classes))
+    """Raises DataError unless the answers to a request, sent twice, are such as the model's target has."""
+    found, shape = predictor.predict([request, request]), (2, predictor.target.width)
     if found.shape != shape:
-        raise DataError(f"it answers with an array of {found.shape} where its classes ask for {shape}")
-    check_rows(found.tolist())
-
-
-def check_rows(rows: list[list[float]]) -> None:
-    """Raises DataError unless each row holds probabilities: a model that has been tried out may still overflow on some
-    request. In plain Python, which for a few short rows is faster than NumPy."""
-    for row in rows:
-        if not (abs(sum(row) - 1) <= TOLERANCE and min(row) >= 0):  # with NaN no comparison holds
-            raise DataError("what it answers are not probabilities")
+        raise DataError(f"it answers with an array of {found.shape} where its target asks for {shape}")
+    predictor.target.check_rows(found.tolist())
 
 
 def _words(error: Exception) -> str:
@@ -224,4 +215,4 @@ def _described(loaded: Loaded | None) -> dict[str, Any] | None:
     if loaded is None:
         return None
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(loaded.loaded_at))
-    return {"version": loaded.version, "loaded_at": at, "classes": loaded.predictor.classes}
+    return {"version": loaded.version, "loaded_at": at, **loaded.predictor.target.to_json()}

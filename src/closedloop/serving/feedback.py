@@ -21,12 +21,12 @@ from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
 from closedloop.serving.refusal import Refusal, busy
 from closedloop.serving.threads import Threads
+from closedloop.targets import Target, of_task
 
 LABELS = "labels"
 THREADS = 4  # that store labels: each may wait for the log
 FILES = {"text/csv": ".csv", "application/x-ndjson": ".jsonl"}
 NAMED = 100  # positions in an answer; of more their number
-OUTSIDE = "not one of the classes {}; nothing was stored"
 Pair = tuple[str, str]
 
 
@@ -46,14 +46,15 @@ class Feedback:
         self._keys.check(request, FEEDBACK)
         kind = content_type(request, JSON, *FILES)
         body = await request.body()
-        engine, task, classes = self._engine, self._params.task.name, self._classes
+        engine, task, target = self._engine, self._params.task.name, self._target
         if kind in FILES:
-            outcome = await self._stored(lambda: _load(engine, task, body, FILES[kind], classes))
+            outcome = await self._stored(lambda: _load(engine, task, body, FILES[kind], target))
             return self._told(request, outcome)
-        pairs, many = await read_beside(self._threads, body, read_labels)
-        outcome = await self._stored(lambda: add_labels(engine, task, pairs, classes))
+        pairs, many = await read_beside(self._threads, body, lambda sent: read_labels(sent, target))
+        outcome = await self._stored(lambda: add_labels(engine, task, pairs, target))
         if outcome.invalid:
-            raise Refusal(422, OUTSIDE.format(", ".join(classes)), _named("label", outcome.invalid[0], many),
+            first = outcome.invalid[0]
+            raise Refusal(422, f"{target.flaw(pairs[first][1])}; nothing was stored", _named("label", first, many),
                           positions=outcome.invalid[:NAMED], count=len(outcome.invalid))  # fmt: skip
         if outcome.unknown and not many:
             raise Refusal(404, "no prediction has this id", "id")
@@ -67,9 +68,9 @@ class Feedback:
             raise busy("the labels could not be stored; they can be sent again as they are", 5) from None
 
     @property
-    def _classes(self) -> list[str]:
+    def _target(self) -> Target:
         champion = self._deployment.champion
-        return champion.predictor.classes if champion else self._params.task.classes
+        return champion.predictor.target if champion else of_task(self._params.task)
 
     def _told(self, request: Request, outcome: LabelOutcome) -> Response:
         counts = {
@@ -84,7 +85,7 @@ class Feedback:
         return Response(orjson.dumps({**counts, "unknown_positions": outcome.unknown[:NAMED]}), media_type=JSON)
 
 
-def read_labels(body: bytes) -> tuple[list[Pair], bool]:
+def read_labels(body: bytes, target: Target) -> tuple[list[Pair], bool]:
     """The (id, label) pairs in a body, and whether it is the form for many.
 
     Raises Refusal that names the first field that is wrong.
@@ -94,16 +95,20 @@ def read_labels(body: bytes) -> tuple[list[Pair], bool]:
     entries = content[LABELS] if many else [content]
     if many and (len(content) > 1 or not isinstance(entries, list) or not entries):
         raise Refusal(422, 'expected a list of at least one {"id": …, "label": …}, and nothing beside it', LABELS)
+    pairs: list[Pair] = []
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict) or entry.keys() != {"id", "label"}:
             raise Refusal(422, "expected an object with exactly the fields id and label", _named("", place, many))
-        for name in ("id", "label"):
-            if not isinstance(entry[name], str):
-                raise Refusal(422, "expected a string", _named(name, place, many))
+        if not isinstance(entry["id"], str):
+            raise Refusal(422, "expected a string", _named("id", place, many))
+        try:
+            pairs.append((entry["id"], target.read(entry["label"])))
+        except ValueError as error:
+            raise Refusal(422, str(error), _named("label", place, many)) from None
         if not is_id(entry["id"]):
             raise Refusal(422, "expected the id of a prediction, 26 letters and digits", _named("id", place, many))
     refuse_repeated_keys(body, many + 2 * len(entries))
-    return [(entry["id"], entry["label"]) for entry in entries], many
+    return pairs, many
 
 
 def _named(name: str, place: int, many: bool) -> str:
@@ -112,12 +117,12 @@ def _named(name: str, place: int, many: bool) -> str:
     return f"{LABELS}[{place}]" + (f".{name}" if name else "")
 
 
-def _load(engine: Engine, task: str, body: bytes, suffix: str, classes: list[str]) -> LabelOutcome:
+def _load(engine: Engine, task: str, body: bytes, suffix: str, target: Target) -> LabelOutcome:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"body{suffix}"
         path.write_bytes(body)
         try:
-            return load_file(engine, task, path, classes)
+            return load_file(engine, task, path, target)
         except DataError as error:
             raise Refusal(422, str(error).replace(str(path), "body"), "body") from None
         except RecursionError:

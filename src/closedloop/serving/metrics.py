@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 
 from closedloop.prediction_log.writer import Answer
+from closedloop.targets import Classes, Target
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # where several workers add up; to be set before this module is imported
 TIMED = ("/predict", "/feedback")
@@ -87,10 +88,12 @@ class Metrics:
     def error(self, reason: str) -> None:
         self._errors.labels(reason).inc()
 
-    def predictions(self, version: int, role: str, answers: Iterable[Answer]) -> None:
+    def predictions(self, version: int, role: str, answers: Iterable[Answer], target: Target) -> None:
+        of_classes = isinstance(target, Classes)
         for answer in answers:
-            self._prediction_of(version, role, answer.prediction).inc()
-            self._confidence.observe(answer.confidence)
+            self._prediction_of(version, role, target.counted(answer.prediction)).inc()
+            if of_classes:
+                self._confidence.observe(answer.confidence)
 
     def labels(self, outcome: str, count: int) -> None:
         self._labels.labels(outcome).inc(count)

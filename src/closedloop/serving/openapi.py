@@ -9,11 +9,11 @@ from closedloop.serving.auth import Keys
 from closedloop.serving.bodies import JSON
 from closedloop.serving.deployment import Loaded
 from closedloop.serving.refusal import TYPE
+from closedloop.targets import of_task
 
 Node = dict[str, Any]
 TEXT: Node = {"type": "string"}
 ID: Node = {"type": "string", "minLength": LENGTH, "maxLength": LENGTH, "pattern": "^[0-9A-Z]{26}$"}
-PROBABILITY: Node = {"type": "number", "minimum": 0, "maximum": 1, "examples": [0.1]}
 COUNT: Node = {"type": "integer", "minimum": 0}
 SCHEMES: Node = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -57,7 +57,7 @@ def document(params: Params, champion: Loaded | None, keys: Keys) -> Node:
             f"{serving.max_body_mb:g} MB; what takes longer than {serving.timeout_seconds:g} s is given up.",
         },
         "paths": {
-            "/predict": _post("predict", "Classify examples", ask, answers, keys=keys.predict, refused=bodies),
+            "/predict": _post("predict", "Answer examples", ask, answers, keys=keys.predict, refused=bodies),
             "/feedback": _post(
                 "feedback",
                 "Tell the true labels of predictions, at once or weeks later",
@@ -80,15 +80,8 @@ def document(params: Params, champion: Loaded | None, keys: Keys) -> Node:
 
 def _schemas(params: Params, champion: Loaded | None) -> Node:
     request = champion.predictor.preprocessor.request_schema() if champion else {"type": "object"}
-    classes = champion.predictor.classes if champion else params.task.classes
-    label = {**TEXT, "enum": classes}
-    prediction = {
-        "id": ID,
-        "version": {"type": "integer", "minimum": 1},
-        "class": label,
-        "confidence": PROBABILITY,
-        "probabilities": _object(dict.fromkeys(classes, PROBABILITY)),
-    }
+    target = champion.predictor.target if champion else of_task(params.task)
+    prediction = {"id": ID, "version": {"type": "integer", "minimum": 1}, **target.answer_schema()}
     feedback = {
         "accepted": {**COUNT, "description": "first labels of their predictions"},
         "unchanged": {**COUNT, "description": "the same label was known"},
@@ -100,7 +93,7 @@ def _schemas(params: Params, champion: Loaded | None) -> Node:
         "task": TEXT,
         "version": {"type": "integer", "minimum": 1},
         "loaded_at": {**TEXT, "format": "date-time"},
-        "classes": {"type": "array", "items": TEXT},
+        next(iter(target.to_json())): {"description": "what is told of an example"},
         "example": {"description": "a request to try"},
         "problem": {"type": ["string", "null"], "description": "why the registry cannot be followed"},
         "challenger": {"type": ["object", "null"]},
@@ -119,7 +112,7 @@ def _schemas(params: Params, champion: Loaded | None) -> Node:
         "PredictionRequest": {"anyOf": [_ref("Example"), _ref("Examples")]},
         "Prediction": _object(prediction),
         "Predictions": _object({"predictions": _list(_ref("Prediction"), params.serving.max_batch)}),
-        "Label": _object({"id": ID, "label": label}),
+        "Label": _object({"id": ID, "label": target.label_schema()}),
         "Labels": _object({"labels": _list(_ref("Label"))}),
         "FeedbackRequest": {"anyOf": [_ref("Label"), _ref("Labels")]},
         "Feedback": _object(feedback),

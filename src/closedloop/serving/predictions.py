@@ -15,13 +15,14 @@ from closedloop.prediction_log.writer import WHEN_WRITTEN, Answer, LogWriter
 from closedloop.serving import events
 from closedloop.serving.auth import PREDICT, Keys
 from closedloop.serving.bodies import INLINE_BYTES, JSON, content_type, parse_object, read_beside, refuse_repeated_keys
-from closedloop.serving.deployment import Deployment, Loaded, check_rows
+from closedloop.serving.deployment import Deployment, Loaded
 from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
 from closedloop.serving.recording import Recording
 from closedloop.serving.refusal import Refusal, busy
 from closedloop.serving.routing import Shadow, choose
 from closedloop.serving.threads import Threads
+from closedloop.targets import Target
 from closedloop.tasks.base import BadRecord
 
 EXAMPLES = "examples"
@@ -84,20 +85,20 @@ class Predictions:
             rows, described = await self._answer(loaded, records, len(body), many)
         answers = self._as_logged(ids, records, rows, described, loaded=loaded, role=role, began=began)
         await self._log(answers)
-        self._metrics.predictions(loaded.version, role, answers)
+        self._metrics.predictions(loaded.version, role, answers, loaded.predictor.target)
         if challenger is not None and self._params.serving.challenger == "shadow":
             self._shadow.submit(challenger, ids, records)
-        shown = [_shown(answer, loaded.predictor.classes) for answer in answers]
+        shown = [_shown(answer, loaded.predictor.target) for answer in answers]
         return Response(orjson.dumps({"predictions": shown} if many else shown[0]), media_type=JSON)
 
     async def _answer(
         self, loaded: Loaded, records: Records, size: int, many: bool
     ) -> tuple[list[list[float]], list[str] | None]:
-        """The probabilities of each example and, where requests are not kept, how it looked."""
+        """The answer to each example and, where requests are not kept, how it looked."""
 
         def work() -> tuple[list[list[float]], list[str] | None]:
             rows: list[list[float]] = loaded.predictor.predict(records).tolist()
-            check_rows(rows)
+            loaded.predictor.target.check_rows(rows)
             return rows, self._recording.descriptors(loaded.predictor.preprocessor, records)
 
         try:
@@ -118,11 +119,11 @@ class Predictions:
         role: str,
         began: float,
     ) -> list[Answer]:
-        name, classes, kept = self._params.task.name, loaded.predictor.classes, self._recording.kept
+        name, target, kept = self._params.task.name, loaded.predictor.target, self._recording.kept
         took = (time.perf_counter() - began) * 1000  # ms
         answers = []
         for place, row in enumerate(rows):
-            best = max(row)
+            prediction, sure = target.logged(row)
             answers.append(
                 Answer(
                     id=ids[place],
@@ -131,8 +132,8 @@ class Predictions:
                     version=loaded.version,
                     role=role,
                     request=kept(records[place]),
-                    prediction=classes[row.index(best)],
-                    confidence=best,
+                    prediction=prediction,
+                    confidence=sure,
                     probabilities=row,
                     latency_ms=took,
                     descriptors=described[place] if described else None,
@@ -181,11 +182,5 @@ def _field(error: BadRecord, many: bool) -> str:
     return f"{EXAMPLES}[{error.row}]" + (f".{error.field}" if error.field else "")
 
 
-def _shown(answer: Answer, classes: list[str]) -> dict[str, Any]:
-    return {
-        "id": answer.id,
-        "version": answer.version,
-        "class": answer.prediction,
-        "confidence": answer.confidence,
-        "probabilities": dict(zip(classes, answer.probabilities, strict=True)),
-    }
+def _shown(answer: Answer, target: Target) -> dict[str, Any]:
+    return {"id": answer.id, "version": answer.version, **target.shown(answer.probabilities)}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from closedloop.errors import DataError
 from closedloop.files import read_json
+from closedloop.targets import Target, load_target
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Arrays, Preprocessor
 
@@ -25,6 +26,7 @@ class Predictor:
 
     session: Any  # onnxruntime.InferenceSession
     preprocessor: Preprocessor
+    target: Target
 
     @classmethod
     def load(cls, onnx: Path, preprocessor: Path, threads: int = 0) -> "Predictor":
@@ -40,23 +42,20 @@ class Predictor:
         try:
             kind = read_json(preprocessor / "preprocessor.json")["kind"]
             fitted = get_task(kind).load_preprocessor(preprocessor)
+            target = load_target(preprocessor)
             session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has no common base class for what a broken file raises
             raise DataError(f"cannot load the model {onnx} with {preprocessor}: {error}") from error
-        return cls(session, fitted)
+        return cls(session, fitted, target)
 
-    @property
-    def classes(self) -> list[str]:
-        return self.preprocessor.classes
-
-    def probabilities(self, examples: "pa.Table") -> NDArray[np.float64]:
-        """Examples in request form -> class probabilities (N, classes)."""
+    def answers(self, examples: "pa.Table") -> NDArray[np.float64]:
+        """Examples in request form -> answers (N, width), which the target knows to read."""
         return self._run(
             self.preprocessor.transform(examples.slice(start, BATCH)) for start in range(0, examples.num_rows, BATCH)
         )
 
     def predict(self, records: list[dict[str, Any]]) -> NDArray[np.float64]:
-        """JSON-like requests -> class probabilities (N, classes).
+        """JSON-like requests -> answers (N, width).
 
         Raises BadRecord for the first record that cannot be decoded.
         """
@@ -68,16 +67,9 @@ class Predictor:
 
     def _run(self, batches: Iterable[Arrays]) -> NDArray[np.float64]:
         outputs = [self.session.run(None, batch)[0] for batch in batches]
-        stacked = np.concatenate(outputs) if outputs else np.zeros((0, len(self.classes)))
+        stacked = np.concatenate(outputs) if outputs else np.zeros((0, self.target.width))
         return stacked.astype(np.float64)
 
     def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """JSON-like requests -> JSON-like answers: class, confidence and all probabilities."""
-        answers = []
-        for row in self.predict(records):
-            best = int(row.argmax())
-            probabilities = {name: float(p) for name, p in zip(self.classes, row, strict=True)}
-            answers.append(
-                {"class": self.classes[best], "confidence": float(row[best]), "probabilities": probabilities}
-            )
-        return answers
+        """JSON-like requests -> JSON-like answers."""
+        return [self.target.shown(row) for row in self.predict(records).tolist()]

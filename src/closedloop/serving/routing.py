@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from closedloop.config import Serving
 from closedloop.prediction_log.schema import CANARY, CHAMPION
 from closedloop.prediction_log.writer import LogWriter, ShadowAnswer
-from closedloop.serving.deployment import Loaded, check_rows
+from closedloop.serving.deployment import Loaded
 
 LOG = logging.getLogger(__name__)
 WAITING = 256  # predictions that may wait for their shadow answers, beyond those of one request
@@ -86,18 +86,12 @@ class Shadow:
 
     def _answer(self, request: _Request) -> None:
         started = time.perf_counter()
-        answers = request.challenger.predictor.answer(request.records)
-        rows = [list(answer["probabilities"].values()) for answer in answers]
-        check_rows(rows)
+        predictor = request.challenger.predictor
+        rows = predictor.predict(request.records).tolist()
+        predictor.target.check_rows(rows)
         milliseconds = (time.perf_counter() - started) * 1000  # of the whole request, as the champion's is
-        for prediction_id, answer, probabilities in zip(request.ids, answers, rows, strict=True):
+        for prediction_id, row in zip(request.ids, rows, strict=True):
+            said = predictor.target.logged(row)
             self._writer.submit_shadow(
-                ShadowAnswer(
-                    prediction_id,
-                    request.challenger.version,
-                    answer["class"],
-                    answer["confidence"],
-                    probabilities,
-                    milliseconds,
-                )
+                ShadowAnswer(prediction_id, request.challenger.version, *said, row, milliseconds)
             )

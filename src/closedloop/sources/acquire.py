@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -15,10 +15,9 @@ from closedloop.errors import DataError, SourceError
 from closedloop.files import read_json, sha256, write_json
 from closedloop.paths import Paths
 from closedloop.sources.download import fetch
-from closedloop.sources.embedded import write_digits
+from closedloop.sources.embedded import write_embedded
 from closedloop.sources.mirror import VARIABLE, mirror
 from closedloop.sources.transport import is_local, public
-from closedloop.tasks.schema import IdxPart
 
 Entry = dict[str, Any]
 
@@ -73,7 +72,7 @@ def _supplied(partition: Partition, source: Source, paths: Paths) -> Entry:
 
 
 def _embedded(source: Source, raw: Path) -> list[Entry]:
-    origin = write_digits(raw, cast(IdxPart, source.format.parts[0]))  # the configuration has seen to it
+    origin = write_embedded(raw, source.format)
     return [_entry(raw / name, source, source.homepage, origin, sha256(raw / name)) for name in sorted(_names(source))]
 
 

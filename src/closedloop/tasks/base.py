@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.errors import DataError
+from closedloop.files import read_json
 
 if TYPE_CHECKING:  # the server answers without them: 75 MB less, a third of a second sooner
     import pandas as pd
@@ -42,14 +43,19 @@ class Baseline(NamedTuple):
     """What a strong simple model, fitted on the same training split, says about examples."""
 
     name: str  # of the model, as a person reads it
-    probabilities: NDArray[np.float64]  # (N, classes), in the order of the examples and of task.classes
+    rows: NDArray[np.float64]  # (N, width of the target), answers in the order of the examples
+
+
+def read_fitted(folder: Path) -> dict[str, Any]:
+    """What a preprocessor has saved, without its kind."""
+    content: dict[str, Any] = read_json(folder / "preprocessor.json")
+    content.pop("kind")
+    content.pop("classes", None)  # of a version that was registered before targets had a file of their own
+    return content
 
 
 class Preprocessor(Protocol):
     """A fitted transform; pure NumPy, saved without pickle, the same object in training and in serving."""
-
-    @property
-    def classes(self) -> list[str]: ...
 
     @property
     def cardinalities(self) -> dict[str, list[int]]:

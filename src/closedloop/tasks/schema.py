@@ -350,6 +350,10 @@ class Kind:
     augmentations: tuple[str, ...]  # of augmentation.name, besides none
     scenarios: tuple[str, ...]  # of shift, besides none
     features: tuple[str, ...] = ("none",)  # of preprocess.features.name
+    targets: tuple[str, ...] = ("classes",)  # of task.target
+
+
+OF_CLASSES = ("imbalance",)  # scenarios that make no sense of numbers
 
 
 KINDS = {
@@ -371,6 +375,7 @@ KINDS = {
         models=("mlp",),
         augmentations=(),
         scenarios=("inflation", "missing", "recoding", "imbalance"),
+        targets=("classes", "number"),
     ),
     "texts": Kind(
         formats=("text_table", "text_columns", "text_archive"),

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.errors import DataError
-from closedloop.files import read_json, write_json
-from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor
+from closedloop.files import write_json
+from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor, read_fitted
 from closedloop.tasks.images.pictures import Fit
 from closedloop.tasks.images.request import IMAGE, Form, column, decode_image, encode_png, image_schema, pixels
 
@@ -30,7 +30,6 @@ NEIGHBOURS, SMOOTHING = 3, 0.1  # of the baseline
 class ImagePreprocessor:
     """Scales pixels to mean 0 and deviation 1 over the training split, each channel by itself."""
 
-    classes: list[str]
     height: int
     width: int
     mean: float | list[float]  # of pixel / 255, over the training split; one a channel in colour
@@ -185,11 +184,10 @@ class Images:
         deviations = [deviation or 1.0 for deviation in deviations]  # an empty channel among others stays empty
         fit = _format(params).fit_to
         mean, deviation = (means, deviations) if len(channels) > 1 else (means[0], deviations[0])
-        return ImagePreprocessor(params.task.classes, images.shape[1], images.shape[2], mean, deviation, fit)
+        return ImagePreprocessor(images.shape[1], images.shape[2], mean, deviation, fit)
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
-        content = read_json(folder / "preprocessor.json")
-        content.pop("kind")
+        content = read_fitted(folder)
         return ImagePreprocessor(**content)
 
     def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:

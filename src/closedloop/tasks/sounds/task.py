@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.errors import DataError
-from closedloop.files import read_json, write_json
-from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor
+from closedloop.files import write_json
+from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor, read_fitted
 from closedloop.tasks.sounds.features import Floats, LogMel
 from closedloop.tasks.sounds.request import (
     AUDIO,
@@ -41,7 +41,6 @@ STEEPNESS = 0.01  # inverse strength of the baseline's regularisation
 class SoundPreprocessor:
     """Log-mel spectrograms of one size, each band with mean 0 and deviation 1 over the training split."""
 
-    classes: list[str]
     max_seconds: float
     log_mel: LogMel
     mean: list[float]  # of each band, over the training split
@@ -188,11 +187,10 @@ class Sounds:
                 "preprocess.features.mels, or source.format.rate when the recordings hold no such high tones"
             )
         seconds = _format(params).max_seconds
-        return SoundPreprocessor(params.task.classes, seconds, log_mel, mean.tolist(), std.tolist())
+        return SoundPreprocessor(seconds, log_mel, mean.tolist(), std.tolist())
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
-        content = read_json(folder / "preprocessor.json")
-        content.pop("kind")
+        content = read_fitted(folder)
         return SoundPreprocessor(**{**content, "log_mel": LogMel(**content["log_mel"])})
 
     def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:

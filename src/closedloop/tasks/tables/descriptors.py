@@ -10,7 +10,7 @@ from closedloop.tasks.tables.preprocessor import as_floats
 
 MISSING_FIELDS = "missing fields"
 # columns of a profile that say something else; a field of such a name is called otherwise there
-TAKEN = (*ASIDE, "prediction", "confidence", "version", "time", "latency_ms", MISSING_FIELDS)
+TAKEN = (*ASIDE, "prediction", "confidence", "interval width", "version", "time", "latency_ms", MISSING_FIELDS)
 
 
 def describe(examples: pa.Table, numbers: Sequence[str], categories: Sequence[str]) -> pd.DataFrame:

@@ -91,7 +91,6 @@ class Category:
 class TablePreprocessor:
     """Maps numbers to normal scores and categories to codes; a number's gaps are a category beside the others."""
 
-    classes: list[str]
     numbers: list[Number]
     categories: list[Category]
     missing: list[str]  # texts that stand for a missing value

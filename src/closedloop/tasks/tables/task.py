@@ -1,4 +1,4 @@
-"""Classification of rows of numbers and categories."""
+"""Rows of numbers and categories, to which a class or a number belongs."""
 
 import hashlib
 import struct
@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.errors import DataError
-from closedloop.files import read_json
-from closedloop.tasks.base import Baseline, Finding, Preprocessor
+from closedloop.tasks.base import Baseline, Finding, Preprocessor, read_fitted
 from closedloop.tasks.tables.preprocessor import Category, Number, TablePreprocessor, as_floats
 from closedloop.tasks.tables.request import natural
 
@@ -118,7 +117,6 @@ class Tables:
         numbers, categories = fields(train)
         columns = {name: train.column(name).to_pylist() for name in categories}
         return TablePreprocessor(
-            classes=params.task.classes,
             numbers=[Number.fit(name, as_floats(train, name)) for name in numbers],
             categories=[Category.fit(name, column) for name, column in columns.items()],
             missing=cast("Table", params.source.format).layout.missing,
@@ -126,16 +124,18 @@ class Tables:
         )
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
-        content = read_json(folder / "preprocessor.json")
-        content.pop("kind")
+        content = read_fitted(folder)
         numbers = [Number(**number) for number in content.pop("numbers")]
         categories = [Category(**category) for category in content.pop("categories")]
         return TablePreprocessor(numbers=numbers, categories=categories, **content)
 
     def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:
-        from closedloop.tasks.tables.baseline import gradient_boosting
+        from closedloop.tasks.tables import baseline
 
-        return gradient_boosting(self.describe(train), train, self.describe(examples), params.task.classes)
+        described = self.describe(train), train, self.describe(examples)
+        if params.task.target == "number":
+            return baseline.number(*described, params.task.coverage)
+        return baseline.gradient_boosting(*described, params.task.classes)
 
     def describe(self, examples: "pa.Table") -> "pd.DataFrame":
         from closedloop.tasks.tables.descriptors import describe

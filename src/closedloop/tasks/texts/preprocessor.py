@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from closedloop.files import read_json, write_json
-from closedloop.tasks.base import Arrays
+from closedloop.files import write_json
+from closedloop.tasks.base import Arrays, read_fitted
 from closedloop.tasks.texts.bpe import PADDING, BytePairs, learn
 from closedloop.tasks.texts.ngrams import VIEWS, NGrams, collect
 from closedloop.tasks.texts.request import TEXT, read_records, text_schema, texts
@@ -25,7 +25,6 @@ EXAMPLE = "Congratulations! You have won a prize. Call 09061234567 to claim it."
 class TextPreprocessor:
     """Cuts a text into tokens and n-grams; whatever lies beyond the configured numbers of them is not seen."""
 
-    classes: list[str]
     pairs: BytePairs
     views: list[NGrams]
     max_tokens: int
@@ -81,7 +80,6 @@ class TextPreprocessor:
     def save(self, folder: Path) -> None:
         content = {
             "kind": "texts",
-            "classes": self.classes,
             "max_tokens": self.max_tokens,
             "max_characters": self.max_characters,
             "alphabet": self.pairs.alphabet,
@@ -92,9 +90,8 @@ class TextPreprocessor:
 
 
 def load(folder: Path) -> TextPreprocessor:
-    content = read_json(folder / "preprocessor.json")
+    content = read_fitted(folder)
     return TextPreprocessor(
-        classes=content["classes"],
         pairs=BytePairs(content["alphabet"], content["merges"]),
         views=[NGrams(**view) for view in content["views"]],
         max_tokens=content["max_tokens"],
@@ -102,7 +99,7 @@ def load(folder: Path) -> TextPreprocessor:
     )
 
 
-def fit(train: Sequence[str], classes: list[str], config: "Tokens") -> TextPreprocessor:
+def fit(train: Sequence[str], config: "Tokens") -> TextPreprocessor:
     """Both vocabularies from the texts of the training split."""
     views = [
         collect(
@@ -115,4 +112,4 @@ def fit(train: Sequence[str], classes: list[str], config: "Tokens") -> TextPrepr
         )
         for view in VIEWS
     ]
-    return TextPreprocessor(classes, learn(train, config.vocabulary), views, config.max_tokens, config.max_characters)
+    return TextPreprocessor(learn(train, config.vocabulary), views, config.max_tokens, config.max_characters)

@@ -78,7 +78,7 @@ class Texts:
             )
         if not any(map(str.strip, found)):
             raise DataError("all texts of the training split are blank: there is nothing to learn from")
-        return preprocessor.fit(found, params.task.classes, config)
+        return preprocessor.fit(found, config)
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
         return preprocessor.load(folder)

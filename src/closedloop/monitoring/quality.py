@@ -1,0 +1,129 @@
+"""How good the answers of a window were, by their labels: accuracy of classes, mean absolute error of numbers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from closedloop.config import Monitor
+from closedloop.data.examples import LABEL
+from closedloop.evaluation.profile import PREDICTION, WIDTH
+from closedloop.monitoring.service import share_at_least
+
+ACCURACY, MAE = "accuracy", "mae"
+METRICS = (ACCURACY, MAE)  # of which a report has one
+ESTIMATED = "estimated_"  # before the metric: without labels
+
+
+def metric_of(profile: pd.DataFrame) -> str:
+    """Which metric the answers of a profile are judged by."""
+    return MAE if WIDTH in profile else ACCURACY
+
+
+def in_report(report: dict[str, Any], prefix: str = "") -> tuple[str, dict[str, Any]] | None:
+    """The metric of a report and its figures; None where it has none. `prefix`: ESTIMATED for the estimate."""
+    return next(((name, report[prefix + name]) for name in METRICS if report.get(prefix + name)), None)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is known of a window's quality: by labels, or as estimated without them."""
+
+    metric: str
+    figure: dict[str, Any]  # value, low, high, reference
+    estimated: bool
+
+    def number(self, key: str) -> str:
+        return number(self.metric, self.figure[key])
+
+
+def shown(report: dict[str, Any]) -> Shown | None:
+    """The figure that is shown for a window, if there is one."""
+    measured, estimated = in_report(report), in_report(report, ESTIMATED)
+    if found := measured or estimated:
+        return Shown(*found, estimated=measured is None)
+    return None
+
+
+def correctness(profile: pd.DataFrame) -> pd.Series:
+    """Whether the predicted class is right, for the rows with a label."""
+    labelled = profile[profile[LABEL].notna()]
+    right: pd.Series = labelled[PREDICTION] == labelled[LABEL]
+    return right
+
+
+def absolute_errors(profile: pd.DataFrame) -> NDArray[np.float64]:
+    """How far the predicted number is off, for the rows with a label."""
+    labelled = profile[profile[LABEL].notna()]
+    errors: NDArray[np.float64] = np.abs(labelled[PREDICTION].to_numpy(np.float64) - labelled[LABEL].astype(np.float64))
+    return errors
+
+
+def judge_quality(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
+    """The window's figure with its bounds and the reference's, over the rows with a label; None with too few."""
+    judged = _judge_mae if metric_of(reference) == MAE else _judge_accuracy
+    if window[LABEL].notna().sum() < config.min_labels or not reference[LABEL].notna().any():
+        return None
+    return judged(reference, window, config)
+
+
+def _judge_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any]:
+    right, before = correctness(window), correctness(reference)
+    hits = int(right.sum())
+    return {
+        "value": float(right.mean()),
+        "low": share_at_least(hits, len(right), config.confidence),
+        "high": 1 - share_at_least(len(right) - hits, len(right), config.confidence),
+        "reference": float(before.mean()),
+        "labelled_rows": len(right),
+        "method": "Clopper-Pearson, each end by itself",
+    }
+
+
+def _judge_mae(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any]:
+    """Errors have a long tail to the right, with which the lower end of Student's interval errs on the safe side."""
+    errors, before = absolute_errors(window), absolute_errors(reference)
+    value = float(errors.mean())
+    some = len(errors) > 1
+    reach = float(stats.t.ppf(config.confidence, len(errors) - 1) * stats.sem(errors)) if some else np.inf
+    return {
+        "value": value,
+        "low": max(0.0, value - reach),
+        "high": value + reach,
+        "reference": float(before.mean()),
+        "labelled_rows": len(errors),
+        "method": "Student's interval, each end by itself",
+    }
+
+
+def has_worsened(metric: str, figure: dict[str, Any] | None, config: Monitor) -> bool:
+    """Whether the whole interval lies beyond what the reference and the configuration allow."""
+    if figure is None:
+        return False
+    if metric == MAE:
+        return bool(figure["low"] > figure["reference"] * (1 + config.max_mae_rise))
+    return bool(figure["high"] < figure["reference"] - config.max_accuracy_drop)
+
+
+def reasons(metric: str, figure: dict[str, Any] | None, config: Monitor, *, estimated: bool = False) -> list[str]:
+    """The sentence of the alarm, where there is one."""
+    if figure is None or not has_worsened(metric, figure, config):
+        return []
+    said = [number(metric, figure[key]) for key in ("value", "low", "high", "reference")]
+    if metric == MAE:
+        limit = f"certainly more than monitor.max_mae_rise {config.max_mae_rise:.0%} above the reference's {said[3]}"
+    else:
+        limit = f"more than monitor.max_accuracy_drop {config.max_accuracy_drop} below the reference's {said[3]}"
+    what = f"{'estimated ' if estimated else ''}{in_words(metric)}"
+    return [f"{what} {said[0]} ({config.confidence:.0%} interval {said[1]} to {said[2]}) is {limit}"]
+
+
+def in_words(metric: str) -> str:
+    return "mean absolute error" if metric == MAE else metric
+
+
+def number(metric: str, value: float) -> str:
+    return f"{value:.4g}" if metric == MAE else f"{value:.3f}"
