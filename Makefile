@@ -130,6 +130,7 @@ bench: $(STAMP)  ## measure what the README and docs/benchmarks claim (about 75 
 	$(BIN)/python benchmarks/accuracy.py adult
 	$(BIN)/python benchmarks/accuracy.py sms_spam
 	$(BIN)/python benchmarks/accuracy.py spoken_digits
+	$(BIN)/python benchmarks/regression.py diabetes
 	$(BIN)/python benchmarks/speakers.py
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/throughput.py

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.data.examples import read_examples
+from closedloop.evaluation.answers import Answers, answers_of
 from closedloop.evaluation.metrics import confusion_matrix, f1, roc_areas
 from closedloop.evaluation.predictions import Predictions
 from closedloop.files import write_json
@@ -66,6 +67,23 @@ def main() -> None:
 
 def measure(params: Params, paths: Paths) -> dict[str, Any]:
     """Train as the pipeline does and look at the test split once."""
+    found, simple, facts = answered(params, paths)
+    assert isinstance(found, Predictions) and isinstance(simple, Predictions)  # noqa: S101
+    return {
+        "seed": params.seed,
+        "test_accuracy": float(found.correct.mean()),
+        "test_roc_auc": _roc_auc(found),
+        "f1": _f1(found),
+        "baseline": facts.pop("baseline"),
+        "baseline_accuracy": float(simple.correct.mean()),
+        "baseline_roc_auc": _roc_auc(simple),
+        "baseline_f1": _f1(simple),
+        **facts,
+    }
+
+
+def answered(params: Params, paths: Paths) -> tuple[Answers, Answers, dict[str, Any]]:
+    """What the network and the baseline say about the test split, and how the training went."""
     acquire(params, paths)
     preprocess(params, paths)
     training.save_session(training.open_session(params, paths), paths)
@@ -76,24 +94,17 @@ def measure(params: Params, paths: Paths) -> dict[str, Any]:
     training.close_session(paths)
     predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
     test = read_examples(paths.examples("test"))
-    found = Predictions.of(test, predictor.answers(test), predictor.classes)
     baseline = get_task(params.task.kind).baseline(read_examples(paths.examples("train")), test, params)
-    simple = Predictions.of(test, baseline.probabilities, params.task.classes)
-    return {
-        "seed": params.seed,
-        "test_accuracy": float(found.correct.mean()),
-        "test_roc_auc": _roc_auc(found),
-        "f1": _f1(found),
+    facts = {
         "baseline": baseline.name,
-        "baseline_accuracy": float(simple.correct.mean()),
-        "baseline_roc_auc": _roc_auc(simple),
-        "baseline_f1": _f1(simple),
         "test_examples": test.num_rows,
         "epochs": trained.facts["epochs"],
         "best_epoch": trained.facts["best_epoch"],
         "precision": trained.facts["precision"],
         "seconds": round(seconds, 1),
     }
+    found = answers_of(test, predictor.answers(test), predictor.target)
+    return found, answers_of(test, baseline.rows, predictor.target), facts
 
 
 def _roc_auc(found: Predictions) -> float:
