@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
@@ -48,4 +49,29 @@ def test_own_data_end_with_a_champion_that_is_watched(tmp_path: Path, kind: str)
     assert "mine version 1: champion" in succeed(project, "run", "--task", "mine")
     report = read_json(project / "reports/mine/evaluation.json")
     assert report["metrics"]["accuracy"]["value"] > 0.9
+    assert read_json(project / "reports/mine/drift.json")["verdict"] == "clean"
+
+
+def houses(path: Path) -> Path:
+    """Prices as a broker's spreadsheet has them: a decimal comma, gaps, and dates to split by."""
+    rng, rows = np.random.default_rng(0), 900
+    area, city = rng.lognormal(4.5, 0.4, rows).round(1), rng.choice(["Köln", "Trier"], rows)
+    price = (area * 2500 * (1 + 0.3 * (city == "Köln")) * rng.lognormal(0, 0.15, rows)).round(2)
+    dates = pd.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"date": dates, "area": area, "city": city, "price": price})
+    frame.loc[rng.choice(rows, 20, replace=False), "area"] = np.nan
+    frame.loc[rng.choice(rows, 9, replace=False), "price"] = np.nan
+    frame.to_csv(path, sep=";", decimal=",", encoding="cp1252", index=False)
+    return path
+
+
+@pytest.mark.slow
+def test_own_numbers_end_with_a_champion_that_is_watched(tmp_path: Path) -> None:
+    project = checkout(tmp_path / "closedloop")
+    told = succeed(project, "new", "mine", str(houses(tmp_path / "houses.csv")), "--target", "price")
+    assert "9 examples without a number" in told and "rows are split in its order" in told
+    assert "mine version 1: champion" in succeed(project, "run", "--task", "mine")
+    report = read_json(project / "reports/mine/evaluation.json")
+    assert report["metrics"]["r2"]["value"] > 0.7
+    assert 0.75 < report["metrics"]["coverage"]["value"] <= 1
     assert read_json(project / "reports/mine/drift.json")["verdict"] == "clean"

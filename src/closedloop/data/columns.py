@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from closedloop.data.examples import GROUP, ID, LABEL, PART, TIME, UNLABELLED
+from closedloop.data.tables import try_numbers
 from closedloop.data.times import parse_times
 from closedloop.errors import DataError
 
 if TYPE_CHECKING:
     from closedloop.tasks.schema import Rows
+
+EXACT = 2**53  # up to which whole numbers are written without an exponent
 
 
 def require_columns(table: pa.Table, config: "Rows", where: str) -> None:
@@ -27,9 +30,17 @@ def require_columns(table: pa.Table, config: "Rows", where: str) -> None:
 
 
 def framed(
-    table: pa.Table, split: str, config: "Rows", content: dict[str, pa.Array | pa.ChunkedArray], where: str
+    table: pa.Table,
+    split: str,
+    config: "Rows",
+    content: dict[str, pa.Array | pa.ChunkedArray],
+    where: str,
+    *,
+    labels: pa.ChunkedArray | None = None,
 ) -> pa.Table:
     """The rows of one part as examples: id, part, content, label, and perhaps group and time.
+
+    `labels` are those of the target's column where its texts are not meant as they are.
 
     A row without a label is labelled so that it belongs to no class. Raises DataError for a row without a time, where
     there are times.
@@ -41,7 +52,7 @@ def framed(
         else pa.array([f"{split}-{row:06d}" for row in range(rows)], pa.string()),
         PART: pa.array([split] * rows, pa.string()),
         **content,
-        LABEL: as_text(table.column(config.target)).fill_null(UNLABELLED),
+        LABEL: (as_text(table.column(config.target)) if labels is None else labels).fill_null(UNLABELLED),
     }
     if config.group:
         columns[GROUP] = as_text(table.column(config.group))
@@ -58,6 +69,18 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         None if value is None else f"{value:.0f}" if value.is_integer() else repr(value) for value in column.to_pylist()
     ]
     return pa.chunked_array([pa.array(names, pa.string())])
+
+
+def number_labels(column: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
+    """Numbers as texts in one notation; what is no number stays as it is, for validation to report."""
+    numbers, wrong = try_numbers(column, decimal)
+    texts = [
+        None if value is None else f"{value:.0f}" if value.is_integer() and abs(value) < EXACT else repr(value)
+        for value in numbers.to_pylist()
+    ]
+    for row in wrong.tolist():
+        texts[row] = str(column[row].as_py())
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def near_miss(name: str, found: Sequence[str]) -> str:

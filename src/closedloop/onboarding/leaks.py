@@ -37,6 +37,17 @@ def accuracy_alone(
     return right / len(rows)
 
 
+def rank_correlation(column: pa.ChunkedArray, numbers: NDArray[np.float64], decimal: str) -> float:
+    """The size of Spearman's correlation of a column of numbers with the target, over the rows that have both."""
+    from scipy.stats import spearmanr
+
+    values = try_numbers(column, decimal)[0].to_numpy(zero_copy_only=False)
+    both = ~np.isnan(values)
+    if both.sum() < 3 or values[both].min() == values[both].max():
+        return 0.0
+    return abs(float(spearmanr(values[both], numbers[both]).statistic))
+
+
 def is_suspect(accuracy: float, most_frequent: float) -> bool:
     """`most_frequent`: the share of the largest class, which says as much without any column."""
     return accuracy >= ALMOST and 1 - accuracy <= LESS_ERROR * (1 - most_frequent)

@@ -52,7 +52,7 @@ def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     if copies > limit.max_duplicate_share:
         note = f"{CHECK}: {copies:.1%} of the examples repeat another one; copies share a split"
         found["max_duplicate_share"] = Noted(_with_room(copies), note)
-    if conflicting > limit.max_conflicting_share:
+    if params.task.target == "classes" and conflicting > limit.max_conflicting_share:
         note = f"{CHECK}: {conflicting:.1%} of the examples have copies with another label: no model can know both"
         found["max_conflicting_share"] = Noted(_with_room(conflicting), note)
     if gaps[hollow] > limit.max_missing_share:

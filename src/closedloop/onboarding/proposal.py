@@ -50,11 +50,12 @@ class Proposal:
     form: str  # of the data, in words
     content: str  # what is in them, in words
     format: dict[str, Any]  # source.format, with notes
-    classes: dict[str, int]  # with their examples
+    classes: dict[str, int]  # with their examples; of numbers, ranges
     left_out: dict[str, int] = field(default_factory=dict)  # labels that become no class
     title: str = ""
     rows: tuple[Row, ...] = ()
     checks: tuple[str, ...] = ()  # what needs a person's eye
+    number: str = ""  # where the target is one: how it is distributed, in words
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the task, by section, that the data call for
 
 

@@ -22,16 +22,21 @@ def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
     lines = [
         *_field("data", f"{asked.path}: {proposal.form}; {proposal.content}"),
         *_field("kind", f"{proposal.kind}: {proposal.why}"),
-        *_field("classes", classes + (f" and {more} more" if more > 0 else "")),
+        *(
+            _field("number", proposal.number)
+            if proposal.number
+            else _field("classes", classes + (f" and {more} more" if more > 0 else ""))
+        ),
     ]
     if proposal.left_out:
         names = ", ".join(f"{name} {count:,}" for name, count in list(proposal.left_out.items())[:12])
-        lines += _field("left out", f"{sum(proposal.left_out.values()):,} examples of no class: {names}")
+        what = "without a number" if proposal.number else "of no class"
+        lines += _field("left out", f"{sum(proposal.left_out.values()):,} examples {what}: {names}")
     lines += ["", *_table(proposal.rows)] if proposal.rows else []
     lines += [""]
     checks = [
         *_lacking(proposal, total),
-        *look_alikes([*proposal.classes, *proposal.left_out]),
+        *([] if proposal.number else look_alikes([*proposal.classes, *proposal.left_out])),
         *proposal.checks,
         *_kept(asked.path),
     ]
@@ -77,7 +82,8 @@ def _table(rows: tuple[Row, ...]) -> list[str]:
 def _lacking(proposal: Proposal, total: int) -> list[str]:
     lacking = sum(proposal.left_out.values())
     share = lacking / (lacking + total)
-    return [f"{share:.0%} of the examples are of no class and are left out"] if share > MANY_LEFT_OUT else []
+    what = "have no number" if proposal.number else "are of no class"
+    return [f"{share:.0%} of the examples {what} and are left out"] if share > MANY_LEFT_OUT else []
 
 
 def _kept(path: Path) -> list[str]:

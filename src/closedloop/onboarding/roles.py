@@ -12,7 +12,7 @@ from closedloop.data.columns import listed, near_miss
 from closedloop.data.examples import ASIDE
 from closedloop.errors import DataError
 from closedloop.onboarding.columns import Column
-from closedloop.onboarding.leaks import CERTAIN, accuracy_alone, is_suspect
+from closedloop.onboarding.leaks import CERTAIN, accuracy_alone, is_suspect, rank_correlation
 from closedloop.onboarding.proposal import Asked
 
 LISTED = 12  # columns in an error
@@ -26,6 +26,7 @@ class Labelled:
     labels: Sequence[str | None]
     classes: dict[str, int]  # with their examples
     decimal: str
+    numbers: NDArray[np.float64] | None = None  # of the rows with a label, where labels are ranges of numbers
 
     def known(self) -> tuple[pa.Table, NDArray[np.int64]]:
         """The rows whose label is a class, and its number."""
@@ -97,6 +98,11 @@ def _without_leaks(columns: Sequence[Column], rows: Labelled) -> list[Column]:
     def judged(one: Column) -> Column:
         if one.role not in ("number", "category"):
             return one
+        if one.role == "number" and rows.numbers is not None:
+            together = rank_correlation(table.column(one.name), rows.numbers, rows.decimal)
+            if together >= CERTAIN:
+                why = "it rises and falls with the target: a leak, unless it is known before; then put it back"
+                return replace(one, role="left out", why=why, check=True)
         accuracy = accuracy_alone(table.column(one.name), codes, one.role, rows.decimal)
         if not is_suspect(accuracy, most):
             return one

@@ -8,6 +8,7 @@ from closedloop.onboarding.proposal import Asked, Proposal
 from closedloop.onboarding.sections import CHECK
 
 WATCHED = 120  # examples that production should have: monitor.min_rows is 100
+FEW = 2000  # examples from which a number is told by a small network
 SMALL = 20_000  # examples below which a second thread only waits
 
 
@@ -15,15 +16,12 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
     """The task's configuration beside its defaults list."""
     examples = sum(proposal.classes.values())
     test_share, production_share = 0.2, _production_share(examples)
-    largest = max(proposal.classes.values()) / examples
-    classes = list(proposal.classes)
-    note = "of two, curves and areas are about the second" if len(classes) == 2 else ""
     content: dict[str, Any] = {
         "task": {
             "name": asked.task,
             "kind": proposal.kind,
             "title": Noted(proposal.title, f"{CHECK}: as reports are to call it"),
-            "classes": Noted(classes, note),
+            **_target(proposal),
         },
         "validation": _validation(proposal),
         "preprocess": {
@@ -31,19 +29,10 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
             "validation_share": 0.1,
             "production_share": Noted(production_share, "plays the traffic; never trained on"),
         },
-        "model": _model(proposal.kind, examples),
+        "model": _model(proposal, examples),
         "optimizer": {"lr": 0.002, **({"weight_decay": 0.03} if proposal.kind == "tables" else {})},
         "trainer": _trainer(proposal.kind, examples),
-        "gate": {
-            "min_accuracy": Noted(
-                _down(largest), f"{CHECK}: the most frequent class has so large a share: ask for what your use needs"
-            ),
-            "min_macro_f1": Noted(
-                _down(2 * largest / (1 + largest) / len(classes)), f"{CHECK}: what always naming that class would have"
-            ),
-            "min_class_recall": Noted(0.0, f"{CHECK}: the least share of each class that has to be found"),
-            "max_calibration_error": 0.2,
-        },
+        "gate": _gate(proposal, examples),
         "drill": {"scenario": _DRILLS[proposal.kind]},
     }
     for section, settings in proposal.settings.items():
@@ -53,7 +42,35 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
 
 def defaults(asked: Asked, proposal: Proposal) -> list[str]:
     """The defaults list of the task: which parts of conf/ it starts from."""
-    return [f"override /source: {asked.task}", *_PARTS[proposal.kind]]
+    gate = ["override /gate: number"] if proposal.number else []
+    return [f"override /source: {asked.task}", *_PARTS[proposal.kind], *gate]
+
+
+def _target(proposal: Proposal) -> dict[str, Any]:
+    if proposal.number:
+        coverage = Noted(0.9, "share of the true numbers that the intervals are to hold")
+        return {"target": Noted("number", f"{CHECK}: {proposal.number}"), "coverage": coverage}
+    classes = list(proposal.classes)
+    return {"classes": Noted(classes, "of two, curves and areas are about the second" if len(classes) == 2 else "")}
+
+
+def _gate(proposal: Proposal, examples: int) -> dict[str, Any]:
+    if proposal.number:
+        return {
+            "min_r2": Noted(0.0, f"{CHECK}: share of the variance that is explained; the mean alone explains none"),
+            "max_mae": Noted(None, f"{CHECK}: the largest mean absolute error that your use can bear"),
+            "max_parity_error": 0.001,
+        }
+    largest = max(proposal.classes.values()) / examples
+    always = 2 * largest / (1 + largest) / len(proposal.classes)
+    return {
+        "min_accuracy": Noted(
+            _down(largest), f"{CHECK}: the most frequent class has so large a share: ask for what your use needs"
+        ),
+        "min_macro_f1": Noted(_down(always), f"{CHECK}: what always naming that class would have"),
+        "min_class_recall": Noted(0.0, f"{CHECK}: the least share of each class that has to be found"),
+        "max_calibration_error": 0.2,
+    }
 
 
 _PARTS = {
@@ -79,9 +96,12 @@ def _validation(proposal: Proposal) -> dict[str, Any]:
     if proposal.left_out:
         lacking = sum(proposal.left_out.values())
         names = ", ".join(f"{name!r} {count}" for name, count in list(proposal.left_out.items())[:5])
+        what = "no number" if proposal.number else "none of the classes"
         found["max_unknown_label_share"] = Noted(
-            _up(lacking / (examples + lacking)), f"{CHECK}: left out, as they are none of the classes: {names}"
+            _up(lacking / (examples + lacking)), f"{CHECK}: left out, as they are {what}: {names}"
         )
+    if proposal.number:
+        return found
     ratio = max(proposal.classes.values()) / min(proposal.classes.values())
     if ratio > 10:
         found["max_class_ratio"] = Noted(
@@ -90,10 +110,13 @@ def _validation(proposal: Proposal) -> dict[str, Any]:
     return found
 
 
-def _model(kind: str, examples: int) -> dict[str, Any]:
+def _model(proposal: Proposal, examples: int) -> dict[str, Any]:
     """From few rows a smooth function of the numbers is learnt; finer ones fit what is chance."""
-    if kind != "tables" or examples >= SMALL:
+    if proposal.kind != "tables" or examples >= SMALL:
         return {}
+    if proposal.number and examples < FEW:
+        straight = Noted(0.05, "few rows: nearly straight lines; conf/model/mlp.yaml has 6")
+        return {"hidden": [32], "dropout": 0.2, "number_width": 8, "frequencies": 8, "frequency_scale": straight}
     scale = 0.1 if examples < 3000 else 1.0
     return {"frequency_scale": Noted(scale, "few rows: smooth in the numbers; conf/model/mlp.yaml has 6")}
 

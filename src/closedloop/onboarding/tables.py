@@ -10,21 +10,20 @@ import pyarrow as pa
 from closedloop.data.archives import files
 from closedloop.data.columns import as_text, listed, near_miss
 from closedloop.data.schema import Delimited, JsonLines, Layout, Parquet
-from closedloop.data.tables import read_table, try_numbers
+from closedloop.data.tables import read_table
 from closedloop.errors import DataError
-from closedloop.onboarding.classes import find_classes
 from closedloop.onboarding.columns import Column, has_decimal_comma, judge, missing_markers
 from closedloop.onboarding.dialect import find_layout
 from closedloop.onboarding.proposal import Asked, Proposal, RawFile, Row, file_name
 from closedloop.onboarding.roles import Labelled, settle
 from closedloop.onboarding.sections import table_format, text_format, text_settings
 from closedloop.onboarding.splitting import splittable
+from closedloop.onboarding.target import find_labels, find_numbers, is_quantity
 
 NAMED_TABLES = (".csv", ".tsv", ".tab")
 DELIMITED = (*NAMED_TABLES, ".txt", ".data", ".dat", "")
 PARQUET, JSON_LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json")
 FEW_FILES = 10  # in a zip: a table, and what is said about it
-MANY_NUMBERS = 20  # different numbers in a target from which they are a quantity, and no classes
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
@@ -42,20 +41,25 @@ class Tables:
         return RawFile(file_name(_unpacked(path).name), "none" if _unpacked(path) == path else "gzip")
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
-        """Raises DataError when the file cannot be read, the target is not named, or holds no classes."""
+        """Raises DataError when the file cannot be read, or the target is not named, or cannot be learnt."""
         where = str(asked.path)
         layout = _layout(raw, asked)
-        layout, guessed = _with_markers(read_table(raw, layout), layout, asked, where)
+        first = read_table(raw, layout)
+        of_numbers = is_quantity(_target(first, asked, where))
+        layout, guessed = _with_markers(first, layout, asked, of_numbers)
         table = read_table(raw, layout)
-        labels = as_text(table.column(asked.target)).to_pylist()
-        classes, rare = find_classes(labels, f"{where}: the target {asked.target!r}")
-        unlabelled = labels.count(None)
+        found = find_numbers(table, asked, layout.decimal, where) if of_numbers else find_labels(table, asked, where)
         judged = [
             judge(name, table.column(name), layout.decimal) for name in table.column_names if name != asked.target
         ]
-        rows = Labelled(table, labels, classes, layout.decimal)
+        rows = Labelled(table, found.labels, found.classes, layout.decimal, found.numbers)
         columns = splittable(settle(judged, rows, asked), rows)
         text = next((one.name for one in columns if one.role == "text"), None)
+        if text and found.number:
+            raise DataError(
+                f"{where}: the target {asked.target!r} is a number ({found.number}), and {text!r} a text to read: of "
+                "texts only classes are learnt; make a column of classes from it, such as low and high"
+            )
         return Proposal(
             kind="texts" if text else "tables",
             why=_why(columns, text),
@@ -64,8 +68,9 @@ class Tables:
             format=text_format(raw.name, text, asked.target, layout, columns)
             if text
             else table_format(raw.name, asked.target, layout, columns),
-            classes=classes,
-            left_out={**({"(missing)": unlabelled} if unlabelled else {}), **rare},
+            classes=found.classes,
+            left_out=found.left_out,
+            number=found.number,
             title=f"{asked.target} in {asked.path.name}",
             rows=tuple(Row(one.name, one.role, one.holds, one.why) for one in columns),
             checks=(*guessed, *(f"{one.name}: {one.why}" for one in columns if one.check)),
@@ -122,13 +127,16 @@ def _layout(raw: Path, asked: Asked) -> Layout:
     return JsonLines(name="json_lines")
 
 
-def _with_markers(table: pa.Table, layout: Layout, asked: Asked, where: str) -> tuple[Layout, list[str]]:
-    """The layout with what stands for missing values, and what was guessed about it; the target is checked first."""
-    target, others = _target(table, asked, where), table.drop_columns([asked.target])
-    if has_decimal_comma(others):
+def _with_markers(table: pa.Table, layout: Layout, asked: Asked, of_numbers: bool) -> tuple[Layout, list[str]]:
+    """The layout with what stands for missing values, and what was guessed about it."""
+    others = table.drop_columns([asked.target])
+    if has_decimal_comma(table if of_numbers else others):
         layout = layout.model_copy(update={"decimal": ","})
-    meant = {text for text in as_text(target).drop_null().unique().to_pylist() if text}
-    markers, guessed = missing_markers(others, meant, layout.decimal)
+    if of_numbers:
+        markers, guessed = missing_markers(table, set(), layout.decimal)
+    else:
+        labels = as_text(table.column(asked.target)).drop_null().unique().to_pylist()
+        markers, guessed = missing_markers(others, {text for text in labels if text}, layout.decimal)
     return layout.model_copy(update={"missing": markers}), guessed
 
 
@@ -143,13 +151,6 @@ def _target(table: pa.Table, asked: Asked, where: str) -> pa.ChunkedArray:
         raise DataError(
             f"{where} has no column {asked.target!r}{near_miss(asked.target, names)}; its columns are {listed(names)}. "
             "Where no header names them, COLUMNS=first,second,… does"
-        )
-    present = table.column(asked.target).drop_null()
-    distinct = len(present.unique())
-    if distinct > MANY_NUMBERS and any(not len(try_numbers(present, decimal)[1]) for decimal in ".,"):
-        raise DataError(
-            f"{where}: the target {asked.target!r} holds {distinct:,} different numbers: it is a quantity. Only "
-            "classes can be learnt yet; make a column of classes from it, such as low and high, or name another TARGET"
         )
     return table.column(asked.target)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from closedloop.data.columns import as_text, framed, listed, near_miss, require_columns
+from closedloop.data.columns import as_text, framed, listed, near_miss, number_labels, require_columns
 from closedloop.data.examples import ASIDE
 from closedloop.data.tables import parse_numbers, try_numbers
 from closedloop.errors import DataError
@@ -77,8 +77,13 @@ def _is_number(column: pa.ChunkedArray, name: str, decimal: str) -> bool:
     return wrong == 0
 
 
-def examples(table: pa.Table, split: str, config: Table, roles: tuple[list[str], list[str]], where: str) -> pa.Table:
-    """The rows of one part as examples, with numbers (float64) and categories (string)."""
+def examples(
+    table: pa.Table, split: str, config: Table, roles: tuple[list[str], list[str]], where: str, *, of_numbers: bool
+) -> pa.Table:
+    """The rows of one part as examples, with numbers (float64) and categories (string).
+
+    `of_numbers`: whether the labels are numbers, which files write in several ways.
+    """
     numbers, categories = roles
     remedy = "mend them, or name them in source.format.layout.missing if they stand for a missing value"
     content = {
@@ -86,4 +91,5 @@ def examples(table: pa.Table, split: str, config: Table, roles: tuple[list[str],
         for name in numbers
     }
     content |= {name: as_text(table.column(name)) for name in categories}
-    return framed(table, split, config, content, where)
+    labels = number_labels(table.column(config.target), config.layout.decimal) if of_numbers else None
+    return framed(table, split, config, content, where, labels=labels)

@@ -50,7 +50,7 @@ class Tables:
             raise DataError(f"the parts in {raw} differ in the columns {', '.join(odd)}")
         roles = features(tables, config)
         return pa.concat_tables(
-            examples(table, part.split, config, roles, str(raw / part.file))
+            examples(table, part.split, config, roles, str(raw / part.file), of_numbers=params.task.target == "number")
             for part, table in zip(config.parts, tables, strict=True)
         )
 
