@@ -115,7 +115,7 @@ def project(drifted: Path, tmp_path: Path) -> Path:
 
 def accuracy(project: Path, examples: pa.Table) -> float:
     model = predictor(project)
-    said = np.array(model.classes)[model.answers(examples).argmax(axis=1)]
+    said = np.array([model.target.logged(row)[0] for row in model.answers(examples).tolist()])
     return float((said == np.array(labels_of(examples))).mean())
 
 
