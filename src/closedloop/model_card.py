@@ -36,8 +36,7 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
     sections = [
         f"# {params.task.name}, version {version}",
         f"{plain(params.task.title)}: {training['parameters']:,} parameters, {_inputs(training['inputs'])}, "
-        f"{f'{len(params.task.classes)} classes' if params.task.classes else 'a number with an interval'}."
-        + _origin(training.get("transfer")),
+        f"{_told(params)}." + _origin(training.get("transfer")),
         "## Data",
         f"Source: {plain(params.source.homepage)} (licence {plain(params.source.licence)}). "
         + ", ".join(f"{split} {part['examples']:,}" for split, part in splits.items())
@@ -65,8 +64,9 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
     return "\n\n".join(sections) + "\n"
 
 
-def _told(classes: list[str]) -> str:
-    return f"{len(classes)} classes" if classes else "a number with an interval"
+def _told(params: Params) -> str:
+    others = {"number": "a number with an interval", "text": "how a text goes on, character by character"}
+    return others.get(params.task.target) or f"{len(params.task.classes)} classes"
 
 
 def _by_part(lines: list[str], metric: str) -> str:
@@ -90,6 +90,12 @@ def _by_class(rows: list[dict[str, Any]]) -> str:
 
 
 def _limits(evaluation: dict[str, Any]) -> str:
+    if evaluation["headline"] == "nats":
+        return (
+            "For texts like those of the source. What it writes sounds like them and means nothing: it knows no facts, "
+            "and may repeat what stands in the training text word for word. Its surprise is measured on texts like the "
+            "test split only; after a shift it rises, which the drift verdict tells."
+        )
     if "classes" not in evaluation:
         held = evaluation["metrics"]["coverage"]["value"]
         return (

@@ -22,6 +22,7 @@ JUDGES = (  # another judge, another verdict
     "evaluation/metrics.py",
     "evaluation/numbers.py",
     "evaluation/parts.py",
+    "evaluation/passages.py",
     "evaluation/predictions.py",
     "evaluation/wording.py",
     "registration.py",

@@ -107,7 +107,7 @@ def test_numbers_and_classes_are_no_pair() -> None:
     one = Predictions(["a"], np.array([0]), np.array([[1.0, 0.0]]), ["x", "y"])
     other = Numbers(["a"], *[np.zeros(1)] * 4)
     for pair in ((one, other), (other, one)):
-        with pytest.raises(DataError, match="one of challenger and champion tells classes"):
+        with pytest.raises(DataError, match="do not tell the same kind of thing"):
             compare(*pair, "mae", 0.95)
 
 

@@ -152,5 +152,5 @@ def test_a_file_that_is_no_profile_is_named(project: Paths, tmp_path: Path) -> N
     with pytest.raises(DataError, match=r"traffic.parquet is missing"):
         read_profile(project.traffic)
     pd.DataFrame({"id": ["a"]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(DataError, match="is no profile: it lacks prediction, label"):
+    with pytest.raises(DataError, match="is no profile: it lacks label"):
         read_profile(tmp_path / "other.parquet")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closedloop.errors import ConfigError
-from closedloop.learning.export import answers, export_onnx
+from closedloop.learning.export import SupervisedServed, answers, export_onnx
 from closedloop.learning.objectives import ClassObjective
 from closedloop.networks.augmentation import augment
 from closedloop.networks.build import Input, build_network
@@ -43,12 +43,12 @@ def test_the_exported_network_answers_as_torch_does_for_any_number_of_sounds(tmp
     torch.manual_seed(0)
     network = build_network(CNNGRU(name="cnn_gru", filters=[4, 8], hidden=8), {"inputs": Input((1, 16, 30))}, 5)
     inputs = {"inputs": torch.randn(9, 1, 16, 30)}
-    export_onnx(network, OBJECTIVE, inputs, tmp_path / "model.onnx")
+    export_onnx(SupervisedServed(network, OBJECTIVE, inputs), inputs, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     for count in (1, 2, 9):
         some = {"inputs": inputs["inputs"][:count]}
         answer = session.run(None, {"inputs": some["inputs"].numpy()})[0]
-        np.testing.assert_allclose(answer, answers(network, OBJECTIVE, some).numpy(), atol=1e-5)
+        np.testing.assert_allclose(answer, answers(SupervisedServed(network, OBJECTIVE, some), some).numpy(), atol=1e-5)
 
 
 def pictures() -> torch.Tensor:

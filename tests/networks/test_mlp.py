@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.learning.export import answers, export_onnx
+from closedloop.learning.export import SupervisedServed, answers, export_onnx
 from closedloop.learning.objectives import ClassObjective
 from closedloop.networks.build import Input, build_network
 from closedloop.networks.mlp import MLP
@@ -63,9 +63,13 @@ def test_what_no_example_has_says_nothing() -> None:
 @pytest.mark.parametrize(("numbers", "sizes"), [(3, (4, 5)), (3, ()), (0, (4, 5))])
 def test_onnx_says_what_torch_says_at_any_batch_size(numbers: int, sizes: tuple[int, ...], tmp_path: Path) -> None:
     built = network(numbers, sizes, members=3)
-    export_onnx(built, OBJECTIVE, batch(4, numbers, sizes), tmp_path / "model.onnx")
+    export_onnx(
+        SupervisedServed(built, OBJECTIVE, batch(4, numbers, sizes)), batch(4, numbers, sizes), tmp_path / "model.onnx"
+    )
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for rows in (1, 7):
         inputs = batch(rows, numbers, sizes)
         answer = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]
-        torch.testing.assert_close(torch.from_numpy(answer), answers(built, OBJECTIVE, inputs), atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            torch.from_numpy(answer), answers(SupervisedServed(built, OBJECTIVE, inputs), inputs), atol=1e-6, rtol=0
+        )

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.learning.export import answers, export_onnx
+from closedloop.learning.export import SupervisedServed, answers, export_onnx
 from closedloop.learning.objectives import ClassObjective
 from closedloop.networks.build import Input, build_network
 from closedloop.networks.resnet import Block
@@ -54,9 +54,9 @@ def test_the_exported_network_answers_as_torch_does_for_any_number_of_images(tmp
     for _ in range(3):  # statistics that differ from those at the start
         network(torch.randn(16, 1, 8, 8))
     inputs = {"inputs": torch.randn(9, 1, 8, 8)}
-    export_onnx(network.eval(), OBJECTIVE, inputs, tmp_path / "model.onnx")
+    export_onnx(SupervisedServed(network.eval(), OBJECTIVE, inputs), inputs, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     for count in (1, 2, 9):
         some = {"inputs": inputs["inputs"][:count]}
         answer = session.run(None, {"inputs": some["inputs"].numpy()})[0]
-        np.testing.assert_allclose(answer, answers(network, OBJECTIVE, some).numpy(), atol=1e-5)
+        np.testing.assert_allclose(answer, answers(SupervisedServed(network, OBJECTIVE, some), some).numpy(), atol=1e-5)

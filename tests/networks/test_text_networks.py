@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from closedloop.learning.export import answers, export_onnx
+from closedloop.learning.export import SupervisedServed, answers, export_onnx
 from closedloop.learning.objectives import ClassObjective
 from closedloop.networks.augmentation import augment
 from closedloop.networks.build import Input, build_network
@@ -47,12 +47,12 @@ def test_the_exported_network_answers_as_torch_does_for_any_number_of_texts(
     config: dict[str, object], tmp_path: Path
 ) -> None:
     network, inputs = build(config), texts([LENGTH, 1, 5, 0, 3])
-    export_onnx(network, OBJECTIVE, inputs, tmp_path / "model.onnx")
+    export_onnx(SupervisedServed(network, OBJECTIVE, inputs), inputs, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     for count in (1, 2, 5):
         some = {name: tensor[:count] for name, tensor in inputs.items()}
         answer = session.run(None, {name: tensor.numpy() for name, tensor in some.items()})[0]
-        np.testing.assert_allclose(answer, answers(network, OBJECTIVE, some).numpy(), atol=1e-5)
+        np.testing.assert_allclose(answer, answers(SupervisedServed(network, OBJECTIVE, some), some).numpy(), atol=1e-5)
         assert np.isfinite(answer).all()
 
 

@@ -43,7 +43,7 @@ def test_numbers_are_encoded_in_deviations_and_an_answer_survives_the_way_to_the
     labels: list[int], row: tuple[float, float, float]
 ) -> None:
     target = Number.fit([repr(label) for label in labels], 0.8)
-    encoded = target.encode([repr(label) for label in labels]).astype(float)
+    encoded = target.encode([repr(label) for label in labels], {}).astype(float)
     assert abs(encoded.mean()) < 1e-3 and encoded.std() == pytest.approx(1, rel=1e-3)
     low, value, high = sorted(row)
     target.check_rows([[value, low, high]])
@@ -80,7 +80,7 @@ def test_rows_that_are_no_answers_are_refused(row: list[float]) -> None:
 
 def test_a_target_of_one_value_cannot_be_learnt() -> None:
     with pytest.raises(DataError, match="one value only"):
-        fit_target(TASK, ["3", "3.0"])
+        fit_target(TASK, ["3", "3.0"], {})
 
 
 def test_a_label_contradicts_a_sure_answer_only() -> None:

@@ -19,6 +19,7 @@ from closedloop.config.operation import (
     NumberGate,
     Retraining,
     Serving,
+    TextGate,
     Tracking,
     Traffic,
 )
@@ -26,13 +27,13 @@ from closedloop.config.tuning import Tune
 from closedloop.errors import ConfigError
 from closedloop.networks.schema import CNN, Augmentation, Model, NoAugmentation
 from closedloop.section import Section
-from closedloop.tasks.schema import KINDS, OF_CLASSES
+from closedloop.tasks.schema import KINDS, OF_CLASSES, OF_TEXT
 
 __all__ = [
     "CNN", "AnyGate", "ClassGate", "Composed", "Drill", "EarlyStopping", "Evaluation", "Log", "Monitor", "NumberGate",
     "Optimizer",
-    "Params", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "Tracking",
-    "Traffic", "Trainer", "Transfer", "Tune", "Validation", "load", "parse",
+    "Params", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "TextGate",
+    "Tracking", "Traffic", "Trainer", "Transfer", "Tune", "Validation", "load", "parse",
 ]  # fmt: skip
 
 
@@ -84,8 +85,13 @@ class Params(Section):
             if found not in allowed
         ]
         if self.gate.target != target:
-            other = "number" if target == "number" else "default"
+            other = "default" if target == "classes" else target
             wrong.append(f"gate.target: {self.gate.target} does not go with task.target {target}; choose gate={other}")
+        wrong += [
+            f"{key}: {chosen[key][0]} and task.target {target} do not go together; {name} and target text do"
+            for key, name in OF_TEXT.items()
+            if (chosen[key][0] == name) != (target == "text")
+        ]
         tested = self.retraining.min_labels * self.preprocess.feedback_test_share
         if tested < self.gate.min_recent:
             wrong.append(

@@ -24,16 +24,17 @@ class Task(Section):
     name: Name  # names the folders, the stages, the MLflow experiment and the registered model
     kind: Annotated[str, AfterValidator(_known_kind)]  # what an example is: the folder of tasks/ that reads it
     title: str
-    target: Literal["classes", "number"] = "classes"  # what belongs to an example: one of several classes, or a number
+    # what belongs to an example: one of several classes, a number, or nothing but how the text goes on
+    target: Literal["classes", "number", "text"] = "classes"
     classes: list[str] = []
     coverage: Annotated[float, Field(ge=0.5, le=0.99)] = 0.9  # share of numbers that the intervals are to hold
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if self.target == "number" and self.classes:
-            raise ValueError("classes are named where target is classes: leave them out for a number")
+        if self.target != "classes" and self.classes:
+            raise ValueError(f"classes are named where target is classes: leave them out for a {self.target}")
         if self.target == "classes" and len(self.classes) < 2:
-            raise ValueError("classes must name at least 2, or target be number")
+            raise ValueError("classes must name at least 2, or target be number or text")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("class names must be distinct")
         return self

@@ -51,7 +51,13 @@ class NumberGate(AnyGate):
     metric: Literal["mae", "mse"] = "mae"
 
 
-Gate = Annotated[ClassGate | NumberGate, Field(discriminator="target")]
+class TextGate(AnyGate):
+    target: Literal["text"]
+    max_nats: Annotated[float, Field(gt=0)]  # a character, on average
+    metric: Literal["nats"] = "nats"
+
+
+Gate = Annotated[ClassGate | NumberGate | TextGate, Field(discriminator="target")]
 
 
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]  # UTC
@@ -97,6 +103,7 @@ class Monitor(Section):
     min_labels: Annotated[int, Field(ge=1)] = 30  # of a window, below which its accuracy is not judged but estimated
     max_accuracy_drop: Share = 0.03  # against the reference, beyond the window's interval
     max_mae_rise: Annotated[float, Field(ge=0)] = 0.2  # of numbers, in the same way: as a share of the reference's
+    max_nats_rise: Annotated[float, Field(ge=0)] = 0.1  # of texts, in the same way: as a share of the reference's
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of these intervals
     max_rows: Positive = 20_000  # a larger window is sampled down to this
     seed: Annotated[int, Field(ge=0)] = 0

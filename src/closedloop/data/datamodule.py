@@ -16,15 +16,27 @@ Batch = dict[str, Tensor]  # the network's inputs by name, each (B, …), and th
 
 
 class Batches:
-    """Iterates over a split once, optionally in the order drawn from a generator; the last batch may be smaller."""
+    """Iterates over a split once, optionally in the order drawn from a generator; the last batch may be smaller.
 
-    def __init__(self, tensors: dict[str, Tensor], size: int, shuffle_seed: int | None = None) -> None:
-        self.tensors, self.size, self.shuffle_seed = tensors, size, shuffle_seed
+    With `steps`, a batch of examples (B, L, …) comes in pieces of so many steps, one after the other.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], size: int, shuffle_seed: int | None = None, steps: int = 0) -> None:
+        self.tensors, self.size, self.shuffle_seed, self.steps = tensors, size, shuffle_seed, steps
 
     def __len__(self) -> int:
-        return math.ceil(len(self.tensors[TARGETS]) / self.size)
+        pieces = math.ceil(self.tensors[TARGETS].shape[1] / self.steps) if self.steps else 1
+        return math.ceil(len(self.tensors[TARGETS]) / self.size) * pieces
 
     def __iter__(self) -> Iterator[Batch]:
+        for batch in self._whole():
+            if not self.steps:
+                yield batch
+                continue
+            for parts in zip(*(tensor.split(self.steps, dim=1) for tensor in batch.values()), strict=True):
+                yield dict(zip(batch, parts, strict=True))
+
+    def _whole(self) -> Iterator[Batch]:
         if self.shuffle_seed is None:
             for parts in zip(*(tensor.split(self.size) for tensor in self.tensors.values()), strict=True):
                 yield dict(zip(self.tensors, parts, strict=True))
@@ -39,8 +51,12 @@ class Batches:
 class PackedDataModule(pl.LightningDataModule):
     """The training and validation splits of packed tensors."""
 
-    def __init__(self, train: Path, validation: Path, batch_size: int, seed: int, device_memory_share: float) -> None:
+    def __init__(
+        self, train: Path, validation: Path, batch_size: int, seed: int, device_memory_share: float, *, steps: int = 0
+    ) -> None:
+        """`steps`: of the pieces that training examples come in; 0: they come whole."""
         super().__init__()
+        self.steps = steps
         self.files = {"train": train, "validation": validation}
         self.batch_size, self.seed, self.device_memory_share = batch_size, seed, device_memory_share
         self.tensors: dict[str, dict[str, Tensor]] = {}
@@ -59,13 +75,10 @@ class PackedDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> Batches:
         epoch = self.trainer.current_epoch if self.trainer else 0
         # the order depends on seed and epoch alone, so that a resumed run draws what an undisturbed one would
-        return self._batches("train", self.batch_size, self.seed * 1_000_003 + epoch)
+        return Batches(self.tensors["train"], self.batch_size, self.seed * 1_000_003 + epoch, self.steps)
 
     def val_dataloader(self) -> Batches:
-        return self._batches("validation", 4 * self.batch_size, None)
-
-    def _batches(self, split: str, size: int, shuffle_seed: int | None) -> Batches:
-        return Batches(self.tensors[split], size, shuffle_seed)
+        return Batches(self.tensors["validation"], self.batch_size * (1 if self.steps else 4))
 
 
 def _free_memory(device: torch.device) -> float:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from closedloop.errors import ClosedLoopError
-from closedloop.evaluation.answers import Answers
+from closedloop.evaluation.answers import Answers, metrics_of
 from closedloop.evaluation.intervals import normal_quantile, wilson
-from closedloop.evaluation.numbers import Numbers
+from closedloop.evaluation.predictions import Predictions
 
 CONFIDENCE = 0.95
 
@@ -31,13 +31,14 @@ class Phase:
 
 
 def score(found: Answers) -> dict[str, Any]:
-    """The accuracy with Wilson's score interval; of numbers the mean absolute error with the normal one."""
+    """The accuracy with Wilson's score interval; of anything else the mean of what is lost with the normal one."""
     asked = len(found.ids)
-    if isinstance(found, Numbers):
-        errors = found.losses("mae")
+    if not isinstance(found, Predictions):
+        metric = metrics_of(found)[0]
+        errors = found.losses(metric)
         reach = normal_quantile(CONFIDENCE) * float(errors.std()) / asked**0.5
         value = float(errors.mean())
-        return {"metric": "mae", "value": value, "low": value - reach, "high": value + reach, "examples": asked}
+        return {"metric": metric, "value": value, "low": value - reach, "high": value + reach, "examples": asked}
     correct = int(found.correct.sum())
     low, high = wilson(correct, asked, CONFIDENCE)
     return {

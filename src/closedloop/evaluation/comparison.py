@@ -10,6 +10,7 @@ from closedloop.errors import DataError
 from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.intervals import normal_quantile, resampled_sums
 from closedloop.evaluation.numbers import Numbers
+from closedloop.evaluation.passages import Passages
 from closedloop.evaluation.predictions import Predictions
 
 MIN_RESAMPLED = 30  # pairs; a bootstrap of fewer has intervals that are far too short
@@ -89,7 +90,9 @@ def _paired(challenger: Answers, champion: Answers) -> Answers:
         return champion.paired_with(challenger, rows)
     if isinstance(challenger, Numbers) and isinstance(champion, Numbers):
         return champion.paired_with(challenger, rows)
-    raise DataError("one of challenger and champion tells classes, the other one numbers: they cannot be compared")
+    if isinstance(challenger, Passages) and isinstance(champion, Passages):
+        return champion.paired_with(challenger, rows)
+    raise DataError("challenger and champion do not tell the same kind of thing: they cannot be compared")
 
 
 def tango(won: int, lost: int, pairs: int, confidence: float) -> tuple[float, float]:

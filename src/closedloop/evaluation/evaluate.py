@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from closedloop.config import Params
 from closedloop.data.examples import read_examples
 from closedloop.errors import DataError
-from closedloop.evaluation import classification, curves, figures, regression, regression_figures
+from closedloop.evaluation import classification, curves, figures, language, regression, regression_figures
 from closedloop.evaluation.answers import Answers, answers_of
 from closedloop.evaluation.baseline import against_baseline
 from closedloop.evaluation.calibration import reliability
 from closedloop.evaluation.latency import measure
 from closedloop.evaluation.numbers import Numbers
 from closedloop.evaluation.parts import part_names
+from closedloop.evaluation.passages import Passages
 from closedloop.evaluation.predictions import Predictions
 from closedloop.evaluation.profile import profile
 from closedloop.files import atomic, write_json, write_text
@@ -52,7 +53,9 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
     with atomic(paths.reference) as temporary:
         reference.to_parquet(temporary, index=False)
     figures.training_curves(paths.report("history.csv"), paths.figures / "training.png")
-    if isinstance(found, Numbers):
+    if isinstance(found, Passages):
+        _show_passages(found, report, lambda row: task.look(examples, row), predictor, paths)
+    elif isinstance(found, Numbers):
         _show_numbers(found, report, lambda row: task.look(examples, row), paths)
     else:
         _show_classes(found, report, lambda row: task.look(examples, row), params, paths)
@@ -60,6 +63,8 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
 
 
 def _report(params: Params, found: Answers, parts: list[str]) -> dict[str, Any]:
+    if isinstance(found, Passages):
+        return language.report(params.task.name, found, parts, params.evaluation)
     if isinstance(found, Numbers):
         return regression.report(params.task.name, found, parts, params.evaluation)
     return classification.report(params.task.name, found, parts, params.evaluation)
@@ -86,6 +91,21 @@ def _show_numbers(found: Numbers, report: dict[str, Any], look: Look, paths: Pat
     regression_figures.residuals(found, report, paths.figures / "residuals.png")
     regression_figures.calibration(calibration, report, paths.figures / "calibration.png")
     regression_figures.mistakes(found, look, paths.figures / "mistakes.png")
+
+
+def _show_passages(found: Passages, report: dict[str, Any], look: Look, predictor: Predictor, paths: Paths) -> None:
+    write_json(paths.report("metrics.json"), language.flat(report))
+    _write_table(paths, "calibration.csv", language.by_passage(found))
+    _write_table(paths, "confusion.csv", pd.DataFrame({"actual": [], "predicted": []}))
+    language.surprise(found, report, paths.figures / "surprise.png")
+    begun = [str(look(row))[: language.BEGINNING] for row in range(min(language.SAMPLES, len(found.ids)))]
+    written = [
+        "".join(predictor.written({"prompt": text, "length": language.WRITTEN, "seed": seed}))
+        for seed, text in enumerate(begun)
+    ]
+    language.samples(list(zip(begun, written, strict=True)), paths.figures / "samples.png")
+    told = [f"{text}|{more}" for text, more in zip(begun, written, strict=True)]
+    write_text(paths.figures / "samples.txt", "\n\n-----\n\n".join(told) + "\n")
 
 
 def _write_table(paths: Paths, name: str, table: pd.DataFrame) -> None:

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from closedloop.config import AnyGate, ClassGate, NumberGate
+from closedloop.config import AnyGate, ClassGate, NumberGate, TextGate
 from closedloop.evaluation.comparison import Comparison
 
 MEGABYTE = 1e6  # bytes
@@ -101,6 +101,8 @@ def _quality_floors(official: dict[str, Any], gate: AnyGate) -> list[Check]:
         if gate.max_mae is not None:
             checks.append(_at_most("mean absolute error", _value(metrics, "mae"), gate.max_mae, "gate.max_mae"))
         return checks
+    if isinstance(gate, TextGate):
+        return [_at_most("nats a character", _value(metrics, "nats"), gate.max_nats, "gate.max_nats")]
     assert isinstance(gate, ClassGate)  # noqa: S101  there is no third
     recalls = {str(row.get("class")): _finite(row.get("recall")) for row in official.get("classes", [])}
     unknown = [name for name, recall in recalls.items() if recall is None]

@@ -46,8 +46,8 @@ def compare_unpaired(
     """
     if isinstance(challenger, Predictions) and isinstance(champion, Predictions):
         champion.require_alike(challenger)
-    elif isinstance(challenger, Predictions) or isinstance(champion, Predictions):
-        raise DataError("one of challenger and champion tells classes, the other one numbers: they cannot be compared")
+    elif type(challenger) is not type(champion):
+        raise DataError("challenger and champion do not tell the same kind of thing: they cannot be compared")
     ours, theirs = len(challenger.ids), len(champion.ids)
     if metric == "accuracy" and isinstance(challenger, Predictions) and isinstance(champion, Predictions):
         won, held = int(challenger.correct.sum()), int(champion.correct.sum())

@@ -6,7 +6,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from closedloop.data.examples import ID, LABEL
-from closedloop.targets import Number, Target
+from closedloop.evaluation.passages import NATS
+from closedloop.targets import Number, Target, Text
 from closedloop.tasks.base import Task
 
 PREDICTION, CONFIDENCE, VERSION = "prediction", "confidence", "version"
@@ -35,6 +36,8 @@ def add_answers(frame: pd.DataFrame, predictions: list[str], sure: list[float], 
     if isinstance(target, Number):
         frame[PREDICTION] = np.array(predictions, np.float64)
         frame[WIDTH] = np.array(sure, np.float64)
+    elif isinstance(target, Text):
+        frame[NATS] = np.array(sure, np.float64)
     else:
         frame[PREDICTION] = pd.Series(predictions, dtype=object)
         frame[CONFIDENCE] = np.array(sure, np.float64)

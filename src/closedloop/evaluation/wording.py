@@ -2,7 +2,13 @@
 
 from typing import Any
 
-NAMES = {"mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R2", "roc_auc": "area under ROC"}
+NAMES = {
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R2",
+    "roc_auc": "area under ROC",
+    "nats": "nats a character",
+}
 SHARES = ("accuracy", "coverage")
 
 

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -12,14 +13,28 @@ from torch import Tensor, nn
 from closedloop.files import atomic
 from closedloop.learning.objectives import Objective
 
-BATCH = 1024  # examples that are answered at once
 
-
-class _Served(nn.Module):
-    """The network with what makes answers of its outputs; it takes the inputs in the order of their names.
+class Served(nn.Module):
+    """A network with what makes answers (N, width) of its outputs; it takes its inputs in the order of `names`.
 
     By name, torch 2.13 exports no more than one of them.
     """
+
+    names: tuple[str, ...]
+    outputs: tuple[str, ...] = ("answers",)
+    rows = 1024  # examples that are answered at once
+
+    def example(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """What it takes, from a batch of inputs by name."""
+        return tuple(inputs[name] for name in self.names)
+
+    def dynamic(self) -> tuple[dict[int, Any], ...]:
+        """Which dimensions of each input are free."""
+        return tuple({0: torch.export.Dim("batch")} for _ in self.names)
+
+
+class SupervisedServed(Served):
+    """A network that maps inputs to outputs, which its objective reads."""
 
     def __init__(self, network: nn.Module, objective: Objective, names: Iterable[str]) -> None:
         super().__init__()
@@ -30,19 +45,20 @@ class _Served(nn.Module):
         return self.objective.answers(self.objective.combined(outputs))
 
 
-def export_onnx(network: nn.Module, objective: Objective, inputs: dict[str, Tensor], path: Path) -> None:
-    """Write the network that answers as ONNX; the batch size stays free. `inputs` is an example batch."""
-    model = _Served(network, objective, inputs).eval().cpu().float()
+def export_onnx(served: Served, inputs: dict[str, Tensor], path: Path) -> None:
+    """Write a network that answers as ONNX; the batch size stays free. `inputs` is an example batch."""
+    model = served.eval().cpu().float()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is absent
+    few = {name: tensor[:2].cpu() for name, tensor in inputs.items()}  # one alone would be taken for constant
     with atomic(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            tuple(tensor[:2].cpu() for tensor in inputs.values()),  # one alone would be taken for constant
+            model.example(few),
             temporary,
-            input_names=list(inputs),
-            output_names=["answers"],
-            dynamic_shapes={"inputs": tuple({0: torch.export.Dim("batch")} for _ in inputs)},
+            input_names=list(model.names),
+            output_names=list(model.outputs),
+            dynamic_shapes=_shapes(model),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -54,9 +70,17 @@ def export_onnx(network: nn.Module, objective: Objective, inputs: dict[str, Tens
         onnx.save(exported, temporary)
 
 
+def _shapes(served: Served) -> Any:
+    """As torch wants them: a tuple for each parameter of forward."""
+    dynamic = served.dynamic()
+    return {"inputs": dynamic} if isinstance(served, SupervisedServed) else dynamic
+
+
 @torch.no_grad()
-def answers(network: nn.Module, objective: Objective, inputs: dict[str, Tensor]) -> Tensor:
+def answers(served: Served, inputs: dict[str, Tensor]) -> Tensor:
     """torch's own answers (N, width) in float32 on the CPU: what the exported model must reproduce."""
-    served = _Served(network, objective, inputs).eval().cpu().float()
-    columns = [tensor.cpu().split(BATCH) for tensor in inputs.values()]
-    return torch.cat([served(*batch) for batch in zip(*columns, strict=True)])
+    model = served.eval().cpu().float()
+    columns = [tensor.cpu().split(model.rows) for tensor in inputs.values()]
+    batches = [dict(zip(inputs, batch, strict=True)) for batch in zip(*columns, strict=True)]
+    found = [model(*model.example(batch)) for batch in batches]
+    return torch.cat([one[0] if isinstance(one, tuple) else one for one in found])

@@ -35,7 +35,7 @@ class Objective(Protocol):
 
 
 def objective_of(target: Target, label_smoothing: float) -> Objective:
-    """The objective of a target."""
+    """The objective of a target that says something of each example."""
     return IntervalObjective(target) if isinstance(target, Number) else ClassObjective(target, label_smoothing)
 
 

@@ -19,8 +19,8 @@ from closedloop.networks.augmentation import augment
 COUNT = "examples"
 
 
-class SupervisedModule(pl.LightningModule):
-    """Trains a network to its objective; metrics are summed on the device and read once an epoch, never once a step.
+class EpochModule(pl.LightningModule):
+    """What all trainings share: metrics are summed on the device and read once an epoch, never once a step.
 
     `history` has one row of metrics an epoch and travels in the checkpoints; each is handed to `log(metrics, epoch)`.
     """
@@ -28,42 +28,22 @@ class SupervisedModule(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        objective: Objective,
         params: Params,
         log: Callable[[dict[str, float], int], None],
         frozen: Iterable[nn.Module] = (),
     ) -> None:
         """`frozen`: parts of the network whose batch statistics stay as they are, as well."""
         super().__init__()
-        self.network, self.objective = network, objective
-        self.params = params
+        self.network, self.params = network, params
         self.history: list[dict[str, float]] = []
         self._log, self._frozen = log, tuple(frozen)
         self._sums: dict[str, dict[str, Tensor]] = {}
-
-    def forward(self, **inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.network(**inputs)
-        return outputs
 
     def on_train_epoch_start(self) -> None:
         # dropout and augmentation depend on seed and epoch alone: a resumed run draws what an undisturbed one would
         torch.manual_seed(self.params.seed * 1_000_003 + self.current_epoch)
         for part in self._frozen:
             part.eval()
-
-    def training_step(self, batch: Batch, _index: int) -> Tensor:
-        inputs, targets = _parted(batch)
-        outputs = self(**augment(inputs, self.params.augmentation))
-        loss = self.objective.loss(outputs, targets)
-        with torch.no_grad():
-            sums = self.objective.sums(self.objective.combined(outputs.detach()), targets)
-        self._add("train", {**sums, "loss": loss.detach() * len(targets)}, len(targets))
-        return loss
-
-    def validation_step(self, batch: Batch, _index: int) -> None:
-        inputs, targets = _parted(batch)
-        outputs = self.objective.combined(self(**inputs).float())
-        self._add("val", self.objective.sums(outputs, targets), len(targets))
 
     def _add(self, prefix: str, sums: dict[str, Tensor], count: int) -> None:
         added = {**sums, COUNT: torch.tensor(count)}
@@ -103,6 +83,39 @@ class SupervisedModule(pl.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, self.params.scheduler, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class SupervisedModule(EpochModule):
+    """Trains a network to its objective."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        params: Params,
+        log: Callable[[dict[str, float], int], None],
+        frozen: Iterable[nn.Module] = (),
+    ) -> None:
+        super().__init__(network, params, log, frozen)
+        self.objective = objective
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.network(**inputs)
+        return outputs
+
+    def training_step(self, batch: Batch, _index: int) -> Tensor:
+        inputs, targets = _parted(batch)
+        outputs = self(**augment(inputs, self.params.augmentation))
+        loss = self.objective.loss(outputs, targets)
+        with torch.no_grad():
+            sums = self.objective.sums(self.objective.combined(outputs.detach()), targets)
+        self._add("train", {**sums, "loss": loss.detach() * len(targets)}, len(targets))
+        return loss
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        inputs, targets = _parted(batch)
+        outputs = self.objective.combined(self(**inputs).float())
+        self._add("val", self.objective.sums(outputs, targets), len(targets))
 
 
 def _parted(batch: Batch) -> tuple[Batch, Tensor]:

@@ -27,10 +27,9 @@ from closedloop.errors import ConfigError, TrainingError
 from closedloop.files import atomic, read_json, write_bytes, write_json
 from closedloop.learning.export import answers, export_onnx
 from closedloop.learning.influences import influences
-from closedloop.learning.objectives import Objective, objective_of
+from closedloop.learning.learners import Learner, learner_of
 from closedloop.learning.precision import resolve_precision
 from closedloop.learning.progress import Progress
-from closedloop.learning.supervised import SupervisedModule
 from closedloop.learning.transfer import take_over, trunk
 from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
@@ -44,7 +43,7 @@ class Training:
     """What came out of a training run."""
 
     network: nn.Module  # with the best weights, in float32 on the CPU
-    objective: Objective
+    learner: Learner
     history: list[dict[str, float]]  # a row an epoch
     best: dict[str, float]  # the row of the epoch with the lowest val/loss
     facts: dict[str, Any]
@@ -91,18 +90,20 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
     torch.set_float32_matmul_precision("high")
     # deterministic algorithms are asked for below; filling fresh memory besides only finds bugs, and takes time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its module
+    inputs = _inputs(paths.tensors("validation"))
+    passage = next(iter(inputs.values())).shape[0] if inputs else 0
+    learner = learner_of(load_target(paths.preprocessor), params, passage)
     data = PackedDataModule(
         paths.tensors("train"),
         paths.tensors("validation"),
         params.trainer.batch_size,
         params.seed,
         params.trainer.device_memory_share,
+        steps=learner.steps,
     )
-    inputs = _inputs(paths.tensors("validation"))
-    objective = objective_of(load_target(paths.preprocessor), params.trainer.label_smoothing)
-    network = build_network(params.model, inputs, objective.width)
+    network = build_network(params.model, inputs, learner.width)
     taken = take_over(network, params.transfer) if params.transfer.chosen else 0
-    module = SupervisedModule(network, objective, params, log, frozen=trunk(network) if params.transfer.frozen else ())
+    module = learner.module(network, log, trunk(network) if params.transfer.frozen else ())
     trainer = _trainer(params, paths)
     precision = str(trainer.precision)
     finished = paths.unfinished / "finished"
@@ -134,7 +135,7 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         "device": str(trainer.strategy.root_device.type),
         "seed": params.seed,
     }
-    return Training(network.eval().cpu().float(), objective, module.history, best, facts, seconds)
+    return Training(network.eval().cpu().float(), learner, module.history, best, facts, seconds)
 
 
 def save(training: Training, paths: Paths) -> None:
@@ -142,10 +143,10 @@ def save(training: Training, paths: Paths) -> None:
     tensors = load_file(paths.tensors("validation"))
     targets = tensors.pop(TARGETS)
     inputs = {name: tensor[:GOLDEN] for name, tensor in tensors.items()}
-    objective = training.objective.calibrated(lambda: answers(training.network, training.objective, tensors), targets)
-    export_onnx(training.network, objective, inputs, paths.model / "model.onnx")
+    served = training.learner.served(training.network, tensors, targets)
+    export_onnx(served, inputs, paths.model / "model.onnx")
     write_bytes(paths.model / "weights.safetensors", save_tensors(training.network.state_dict()))
-    golden = {"answers": answers(training.network, objective, inputs)}
+    golden = {"answers": answers(served, inputs)}
     write_bytes(paths.model / "golden.safetensors", save_tensors(golden))
     with atomic(paths.report("history.csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(training.history[0]))

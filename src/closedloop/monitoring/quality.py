@@ -10,16 +10,19 @@ from scipy import stats
 
 from closedloop.config import Monitor
 from closedloop.data.examples import LABEL
+from closedloop.evaluation.passages import NATS
 from closedloop.evaluation.profile import PREDICTION, WIDTH
 from closedloop.monitoring.service import share_at_least
 
 ACCURACY, MAE = "accuracy", "mae"
-METRICS = (ACCURACY, MAE)  # of which a report has one
+METRICS = (ACCURACY, MAE, NATS)  # of which a report has one
 ESTIMATED = "estimated_"  # before the metric: without labels
 
 
 def metric_of(profile: pd.DataFrame) -> str:
     """Which metric the answers of a profile are judged by."""
+    if NATS in profile:
+        return NATS
     return MAE if WIDTH in profile else ACCURACY
 
 
@@ -64,10 +67,14 @@ def absolute_errors(profile: pd.DataFrame) -> NDArray[np.float64]:
 
 def judge_quality(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
     """The window's figure with its bounds and the reference's, over the rows with a label; None with too few."""
-    judged = _judge_mae if metric_of(reference) == MAE else _judge_accuracy
+    metric = metric_of(reference)
+    if metric == NATS:  # a text says by itself how it goes on
+        return _judge_mean(reference[NATS].to_numpy(), window[NATS].to_numpy(), config)
     if window[LABEL].notna().sum() < config.min_labels or not reference[LABEL].notna().any():
         return None
-    return judged(reference, window, config)
+    if metric == MAE:
+        return _judge_mean(absolute_errors(reference), absolute_errors(window), config)
+    return _judge_accuracy(reference, window, config)
 
 
 def _judge_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any]:
@@ -83,9 +90,8 @@ def _judge_accuracy(reference: pd.DataFrame, window: pd.DataFrame, config: Monit
     }
 
 
-def _judge_mae(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any]:
+def _judge_mean(before: NDArray[np.float64], errors: NDArray[np.float64], config: Monitor) -> dict[str, Any]:
     """Errors have a long tail to the right, with which the lower end of Student's interval errs on the safe side."""
-    errors, before = absolute_errors(window), absolute_errors(reference)
     value = float(errors.mean())
     some = len(errors) > 1
     reach = float(stats.t.ppf(config.confidence, len(errors) - 1) * stats.sem(errors)) if some else np.inf
@@ -103,8 +109,8 @@ def has_worsened(metric: str, figure: dict[str, Any] | None, config: Monitor) ->
     """Whether the whole interval lies beyond what the reference and the configuration allow."""
     if figure is None:
         return False
-    if metric == MAE:
-        return bool(figure["low"] > figure["reference"] * (1 + config.max_mae_rise))
+    if metric != ACCURACY:
+        return bool(figure["low"] > figure["reference"] * (1 + _allowed(metric, config)))
     return bool(figure["high"] < figure["reference"] - config.max_accuracy_drop)
 
 
@@ -113,17 +119,22 @@ def reasons(metric: str, figure: dict[str, Any] | None, config: Monitor, *, esti
     if figure is None or not has_worsened(metric, figure, config):
         return []
     said = [number(metric, figure[key]) for key in ("value", "low", "high", "reference")]
-    if metric == MAE:
-        limit = f"certainly more than monitor.max_mae_rise {config.max_mae_rise:.0%} above the reference's {said[3]}"
+    if metric != ACCURACY:
+        allowed = _allowed(metric, config)
+        limit = f"certainly more than monitor.max_{metric}_rise {allowed:.0%} above the reference's {said[3]}"
     else:
         limit = f"more than monitor.max_accuracy_drop {config.max_accuracy_drop} below the reference's {said[3]}"
     what = f"{'estimated ' if estimated else ''}{in_words(metric)}"
     return [f"{what} {said[0]} ({config.confidence:.0%} interval {said[1]} to {said[2]}) is {limit}"]
 
 
+def _allowed(metric: str, config: Monitor) -> float:
+    return config.max_nats_rise if metric == NATS else config.max_mae_rise
+
+
 def in_words(metric: str) -> str:
-    return "mean absolute error" if metric == MAE else metric
+    return {MAE: "mean absolute error", NATS: "nats a character"}.get(metric, metric)
 
 
 def number(metric: str, value: float) -> str:
-    return f"{value:.4g}" if metric == MAE else f"{value:.3f}"
+    return f"{value:.3f}" if metric == ACCURACY else f"{value:.4g}"

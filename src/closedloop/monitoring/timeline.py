@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from closedloop.monitoring.quality import ACCURACY, MAE, Shown, in_words, shown
+from closedloop.monitoring.quality import ACCURACY, Shown, in_words, shown
 from closedloop.prediction_log.attempts import Attempt
 from closedloop.prediction_log.checks import Check
 
@@ -67,7 +67,7 @@ def anchor(check: Check) -> str:
 
 def _axis_of(found: Sequence[Shown]) -> Axis:
     """Of accuracy it begins a tenth below the lowest interval, at most at 0.8; of an error it goes from 0 up."""
-    if any(one.metric == MAE for one in found):
+    if any(one.metric != ACCURACY for one in found):
         reached = [one.figure[key] for one in found for key in ("high", "value", "reference")]
         most = max((value for value in reached if math.isfinite(value)), default=1.0) or 1.0
         step = 10.0 ** math.floor(math.log10(most))
@@ -81,7 +81,7 @@ def _axis_of(found: Sequence[Shown]) -> Axis:
 
 
 def _axis(axis: Axis, metric: str, width: float) -> list[str]:
-    form = "g" if metric == MAE else ".0%"
+    form = ".0%" if metric == ACCURACY else "g"
     return [
         f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<text class="faint" x="{width - RIGHT + 6:.1f}" y="{y + 4:.1f}">{value:{form}}</text>'

@@ -85,7 +85,7 @@ def read_profile(path: Any) -> pd.DataFrame:
     Raises DataError when the file is missing, unreadable or empty.
     """
     frame: pd.DataFrame = read_examples(path).to_pandas()
-    missing = [name for name in ("id", "prediction", "label") if name not in frame]
+    missing = [name for name in ("id", "label") if name not in frame]
     if missing:
         raise DataError(f"{path} is no profile: it lacks {', '.join(missing)}; run `dvc repro` to make it again")
     return frame

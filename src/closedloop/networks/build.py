@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from closedloop.networks.char_lstm import CharLSTM
 from closedloop.networks.cnn import CNN
 from closedloop.networks.cnn_gru import CNNGRU
 from closedloop.networks.mlp import MLP
@@ -12,6 +13,7 @@ from closedloop.networks.resnet import ResNet
 from closedloop.networks.schema import CNN as CNNConfig
 from closedloop.networks.schema import CNNGRU as CNNGRUConfig
 from closedloop.networks.schema import MLP as MLPConfig
+from closedloop.networks.schema import CharLSTM as CharLSTMConfig
 from closedloop.networks.schema import Model
 from closedloop.networks.schema import ResNet as ResNetConfig
 from closedloop.networks.schema import TextLSTM as TextLSTMConfig
@@ -28,10 +30,11 @@ class Input:
     cardinalities: tuple[int, ...] = ()  # of an integer input: how many values each of its columns has
 
 
-def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> nn.Module:
+def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> nn.Module:  # noqa: PLR0911  one a network
     """The network of a configuration; its forward takes the inputs by name, and gives (N, outputs).
 
-    It may give the outputs of several members, (N, members, outputs), which learn each by its own loss.
+    It may give the outputs of several members, (N, members, outputs), which learn each by its own loss. One that reads
+    texts takes and gives its state as well.
     """
     match config:
         case CNNConfig():
@@ -49,6 +52,8 @@ def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> n
         case TextTransformerConfig():
             tokens, ngrams = inputs["tokens"], inputs["ngrams"]
             return TextTransformer(config, tokens.shape[0], tokens.cardinalities[0], ngrams.cardinalities[0], outputs)
+        case CharLSTMConfig():
+            return CharLSTM(config, inputs["tokens"].cardinalities[0])
         case TextLSTMConfig():
             tokens, ngrams = inputs["tokens"], inputs["ngrams"]
             return TextLSTM(config, tokens.cardinalities[0], ngrams.cardinalities[0], outputs)

@@ -112,7 +112,23 @@ class TextLSTM(TextNetwork):
         return f"{self.layers}x{self.hidden}"
 
 
-Model = Annotated[CNN | ResNet | CNNGRU | MLP | TextTransformer | TextLSTM, Field(discriminator="name")]
+class CharLSTM(Section):
+    """Reads a text character by character, and says which one is next."""
+
+    name: Literal["char_lstm"]
+    width: Annotated[int, Field(ge=1, le=4096)] = 128  # of a character's embedding
+    hidden: Annotated[int, Field(ge=1, le=8192)] = 128  # of the state
+    layers: Annotated[int, Field(ge=1, le=8)] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    steps: Positive = 64  # characters that the gradient goes back; the state goes on through the passage
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return f"{self.layers}x{self.hidden}"
+
+
+Model = Annotated[CNN | ResNet | CNNGRU | MLP | TextTransformer | TextLSTM | CharLSTM, Field(discriminator="name")]
 
 
 class NoAugmentation(Section):

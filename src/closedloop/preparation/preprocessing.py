@@ -31,7 +31,7 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
         write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
     preprocessor = task.fit(read_examples(paths.examples("train")), params)
     preprocessor.save(paths.preprocessor)
-    target = fit_target(params.task, labels(read_examples(paths.examples("train"))))
+    target = fit_target(params.task, labels(read_examples(paths.examples("train"))), preprocessor.cardinalities)
     save_target(target, paths.preprocessor)
     for split in tqdm(("train", "validation"), desc="transform", unit="split"):  # test and production: as requests
         tensors = transform(preprocessor, target, read_examples(paths.examples(split)))
@@ -70,5 +70,6 @@ def split_examples(examples: pa.Table, params: Params) -> tuple[pa.Table, NDArra
 
 
 def transform(preprocessor: Preprocessor, target: Target, examples: pa.Table) -> Arrays:
-    """Examples -> the network's inputs by name, and the targets (N,), in their order."""
-    return {**preprocessor.transform(examples), TARGETS: target.encode(labels(examples))}
+    """Examples -> the network's inputs by name, and the targets (N, …), in their order."""
+    inputs = preprocessor.transform(examples)
+    return {**inputs, TARGETS: target.encode(labels(examples), inputs)}

@@ -84,7 +84,8 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
         feedback = list(filter(is_feedback, dict.fromkeys(parts.tolist())))
         official = {part: classes for part, classes in counts.items() if not is_feedback(part)}
         findings += [
-            *([_occurring(official, params), _balance(official, params)] if classes else [_spread(labels)]),
+            *([_occurring(official, params), _balance(official, params)] if classes else []),
+            *([_spread(labels)] if params.task.target == "number" else []),
             duplicates(ids, parts, contents, params),
             leaks(ids, parts, contents, params),
             # alike examples differ in their numbers nearly always
@@ -157,6 +158,8 @@ def _known_labels(ids: Strings, labels: Strings, target: Target, params: Params)
     limit = params.validation.max_unknown_label_share
     names = sorted(set(labels[unknown].tolist()))
     what, sound = "no finite numbers", "finite numbers"
+    if params.task.target == "text":
+        what, sound = "labels, and a text needs none", "no labels"
     if params.task.target == "classes":
         what, sound = "none of the classes", f"{_listed(params.task.classes)} (task.classes)"
     found = f"{unknown.sum()} of {len(labels)} are {what}" + (f": {_listed(names)}" if names else "")

@@ -146,8 +146,10 @@ def render(result: ValidationResult, examples: pa.Table | None, task: Task, para
 
     return environment.from_string(FIGURE + PAGE).render(
         task=params.task,
-        told=f"{len(params.task.classes)} classes" if params.task.classes else "a number each",
-        grouped="Examples of each class" if params.task.classes else "Examples by the range of their numbers",
+        told={"number": "a number each", "text": "a running text"}.get(params.task.target)
+        or f"{len(params.task.classes)} classes",
+        grouped={"number": "Examples by the range of their numbers", "text": "Passages"}.get(params.task.target)
+        or "Examples of each class",
         source=params.source,
         result=result,
         examples=0 if examples is None else examples.num_rows,

@@ -32,4 +32,4 @@ def list_versions(params: Params) -> str:
 
 
 def _score(tags: dict[str, str]) -> str:
-    return next((f"{name} {tags[name]}" for name in ("accuracy", "mae") if name in tags), "?")
+    return next((f"{name} {tags[name]}" for name in ("accuracy", "mae", "nats") if name in tags), "?")

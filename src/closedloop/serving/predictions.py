@@ -28,6 +28,8 @@ from closedloop.tasks.base import BadRecord
 EXAMPLES = "examples"
 INLINE_EXAMPLES = 4  # more than this is worth the way to another thread
 Records = list[dict[str, Any]]
+Answered = tuple[list[list[float]], list[str] | None, list[str] | None]
+LOGGED = 255  # characters of a text that the log keeps
 
 
 class Predictions:
@@ -74,7 +76,7 @@ class Predictions:
         trace = trace_of(request.scope)
         trace.version, trace.examples = loaded.version, len(records)
         try:
-            rows, described = await self._answer(loaded, records, len(body), many)
+            rows, described, texts = await self._answer(loaded, records, len(body), many)
         except Exception as error:
             if role != CANARY:
                 raise
@@ -82,27 +84,31 @@ class Predictions:
                 events.emit("warning", "canary_failed", version=loaded.version, error=events.describe(error))
             loaded, role = champion, FALLBACK  # a trial costs nobody the answer; a wrong request the champion refuses
             trace.version = loaded.version
-            rows, described = await self._answer(loaded, records, len(body), many)
-        answers = self._as_logged(ids, records, rows, described, loaded=loaded, role=role, began=began)
+            rows, described, texts = await self._answer(loaded, records, len(body), many)
+        answers = self._as_logged(ids, records, rows, described, texts, loaded=loaded, role=role, began=began)
         await self._log(answers)
         self._metrics.predictions(loaded.version, role, answers, loaded.predictor.target)
         if challenger is not None and self._params.serving.challenger == "shadow":
             self._shadow.submit(challenger, ids, records)
         shown = [_shown(answer, loaded.predictor.target) for answer in answers]
+        for one, text in zip(shown, texts or [], strict=False):
+            one["text"] = text
         return Response(orjson.dumps({"predictions": shown} if many else shown[0]), media_type=JSON)
 
-    async def _answer(
-        self, loaded: Loaded, records: Records, size: int, many: bool
-    ) -> tuple[list[list[float]], list[str] | None]:
-        """The answer to each example and, where requests are not kept, how it looked."""
+    async def _answer(self, loaded: Loaded, records: Records, size: int, many: bool) -> Answered:
+        """The answer to each example, how it looked where requests are not kept, and what was written where that is
+        asked for."""
+        predictor = loaded.predictor
 
-        def work() -> tuple[list[list[float]], list[str] | None]:
-            rows: list[list[float]] = loaded.predictor.predict(records).tolist()
-            loaded.predictor.target.check_rows(rows)
-            return rows, self._recording.descriptors(loaded.predictor.preprocessor, records)
+        def work() -> Answered:
+            rows: list[list[float]] = predictor.predict(records).tolist()
+            predictor.target.check_rows(rows)
+            texts = ["".join(predictor.written(record)) for record in records] if predictor.writes else None
+            return rows, self._recording.descriptors(predictor.preprocessor, records), texts
 
         try:
-            if not self._recording.describes and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
+            quick = not self._recording.describes and not predictor.writes
+            if quick and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
                 return work()
             return await self._threads.run(work)
         except BadRecord as error:
@@ -114,6 +120,7 @@ class Predictions:
         records: Records,
         rows: list[list[float]],
         described: list[str] | None,
+        texts: list[str] | None,
         *,
         loaded: Loaded,
         role: str,
@@ -124,6 +131,8 @@ class Predictions:
         answers = []
         for place, row in enumerate(rows):
             prediction, sure = target.logged(row)
+            if texts:
+                prediction = texts[place][:LOGGED]
             answers.append(
                 Answer(
                     id=ids[place],

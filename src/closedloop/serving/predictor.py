@@ -1,7 +1,8 @@
 """Answers requests with an ONNX model and the fitted transform; needs neither torch nor MLflow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from closedloop.errors import DataError
 from closedloop.files import read_json
 from closedloop.targets import Target, load_target
 from closedloop.tasks import get_task
-from closedloop.tasks.base import Arrays, Preprocessor
+from closedloop.tasks.base import Arrays, Preprocessor, Writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 1024  # rows a run of the model: bounds the memory, keeps the cores busy
+STEPWISE = 32  # of a model that goes through its rows step by step
 
 
 @dataclass(frozen=True)
@@ -51,25 +53,69 @@ class Predictor:
     def answers(self, examples: "pa.Table") -> NDArray[np.float64]:
         """Examples in request form -> answers (N, width), which the target knows to read."""
         return self._run(
-            self.preprocessor.transform(examples.slice(start, BATCH)) for start in range(0, examples.num_rows, BATCH)
+            self.preprocessor.transform(examples.slice(start, self._batch))
+            for start in range(0, examples.num_rows, self._batch)
         )
+
+    @property
+    def _batch(self) -> int:
+        return STEPWISE if self._remembered else BATCH
 
     def predict(self, records: list[dict[str, Any]]) -> NDArray[np.float64]:
         """JSON-like requests -> answers (N, width).
 
         Raises BadRecord for the first record that cannot be decoded.
         """
-        inputs = self.preprocessor.inputs(records)
+        inputs = self.preprocessor.inputs(records) if not self.writes or len(records) == 1 else None
+        if inputs is None:  # texts are of any length, each by itself
+            self.preprocessor.decode(records)  # the first one that cannot be read is told by its place
+            return np.concatenate([self.predict([record]) for record in records])
         return self._run(
             {name: array[start : start + BATCH] for name, array in inputs.items()}
             for start in range(0, len(records), BATCH)
         )
 
     def _run(self, batches: Iterable[Arrays]) -> NDArray[np.float64]:
-        outputs = [self.session.run(None, batch)[0] for batch in batches]
+        outputs = [self._ask(batch) for batch in batches]
         stacked = np.concatenate(outputs) if outputs else np.zeros((0, self.target.width))
         return stacked.astype(np.float64)
 
+    def _ask(self, batch: Arrays) -> NDArray[Any]:
+        start = self._start(len(next(iter(batch.values())))) if self._remembered else {}
+        answers: NDArray[Any] = self.session.run(None, {**batch, **start})[0]
+        return answers
+
+    @cached_property
+    def _remembered(self) -> dict[str, tuple[int, ...]]:
+        """What the model carries from step to step, by its shape for one example; nothing for most."""
+        outputs = {one.name for one in self.session.get_outputs()}
+        return {one.name: tuple(one.shape[1:]) for one in self.session.get_inputs() if f"{one.name}_after" in outputs}
+
+    def _start(self, rows: int) -> Arrays:
+        return {name: np.zeros((rows, *shape), np.float32) for name, shape in self._remembered.items()}
+
+    @property
+    def writes(self) -> bool:
+        """Whether it goes on with a text."""
+        return isinstance(self.preprocessor, Writer)
+
+    def written(self, record: dict[str, Any]) -> Iterator[str]:
+        """The characters with which a text goes on, one by one; the record is known to be sound."""
+        state = self._start(1)
+
+        def step(tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+            nonlocal state
+            _, logits, *after = self.session.run(None, {"tokens": tokens, "next": tokens, **state})
+            state = dict(zip(self._remembered, after, strict=True))
+            last: NDArray[np.float64] = logits[:, -1].astype(np.float64)
+            return last
+
+        assert isinstance(self.preprocessor, Writer)  # noqa: S101  `writes` says so
+        return self.preprocessor.write(record, step)
+
     def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """JSON-like requests -> JSON-like answers."""
-        return [self.target.shown(row) for row in self.predict(records).tolist()]
+        shown = [self.target.shown(row) for row in self.predict(records).tolist()]
+        if not self.writes:
+            return shown
+        return [{**one, "text": "".join(self.written(record))} for one, record in zip(shown, records, strict=True)]

@@ -51,6 +51,9 @@ def fetch(file: RemoteFile, destination: Path, source: Source, mirror: str | Non
     places = [(place, file) for place in locations(file.url, mirror)]
     if mirror and file.member and not is_local(file.url):
         places += [(place, bare) for place in locations(f"{file.url}/{quote(file.member)}", mirror)]
+    if mirror and not is_local(file.url):  # or under the name it has here: some are published as input.txt
+        named = locations(f"{file.url}/{quote(file.name)}", mirror)[-1]
+        places += [(named, bare)] if named not in {place for place, _ in places} else []
     for place, packed in places:
         try:
             return _with_retries(packed, place, destination, source)

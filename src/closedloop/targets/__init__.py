@@ -1,7 +1,7 @@
-"""What a model tells about an example: one of several classes, or a number with an interval."""
+"""What a model tells about an example: a class, a number with an interval, or how a text goes on."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,23 +10,36 @@ from closedloop.files import read_json, write_json
 from closedloop.targets.base import Target
 from closedloop.targets.classes import Classes
 from closedloop.targets.number import Number
+from closedloop.targets.text import Text
 
 if TYPE_CHECKING:
     from closedloop.config.data import Task
 
-__all__ = ["Classes", "Number", "Target", "fit_target", "load_target", "of_task", "save_target"]
+__all__ = ["Classes", "Number", "Target", "Text", "fit_target", "load_target", "of_task", "save_target"]
 
+TOKENS = "tokens"  # the input whose values are the characters of a text
 FILE = "target.json"  # beside the preprocessor's own
 
 
-def fit_target(task: "Task", labels: Sequence[str]) -> Target:
-    """The target of a task; `labels` are those of the training split. Raises DataError when all of them are equal."""
-    return Number.fit(labels, task.coverage) if task.target == "number" else Classes(tuple(task.classes))
+def fit_target(task: "Task", labels: Sequence[str], cardinalities: Mapping[str, Sequence[int]]) -> Target:
+    """The target of a task; `labels` are those of the training split, `cardinalities` the preprocessor's.
+
+    Raises DataError when nothing can be learnt from the labels.
+    """
+    if task.target == "number":
+        return Number.fit(labels, task.coverage)
+    return Text(cardinalities[TOKENS][0]) if task.target == "text" else of_task(task)
 
 
 def of_task(task: "Task") -> Target:
     """The target before anything is fitted: enough to check labels."""
-    return Number(0.0, 1.0, 0.0, 1.0, task.coverage) if task.target == "number" else Classes(tuple(task.classes))
+    match task.target:
+        case "number":
+            return Number(0.0, 1.0, 0.0, 1.0, task.coverage)
+        case "text":
+            return Text(0)
+        case _:
+            return Classes(tuple(task.classes))
 
 
 def save_target(target: Target, folder: Path) -> None:
@@ -39,6 +52,8 @@ def load_target(folder: Path) -> Target:
     try:
         # versions that were registered before there were numbers name their classes in the preprocessor
         content = read_json(file if file.is_file() else folder / "preprocessor.json")
-        return Number(**content["number"]) if "number" in content else Classes(tuple(content["classes"]))
+        if "number" in content:
+            return Number(**content["number"])
+        return Text(**content["text"]) if "text" in content else Classes(tuple(content["classes"]))
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise DataError(f"{file} is missing or damaged ({error}); run `dvc repro` from preprocess on") from None

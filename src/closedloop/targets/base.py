@@ -28,8 +28,8 @@ class Target(Protocol):
     def read(self, label: Any) -> str:
         """A label of a JSON body as text; raises ValueError that says what was expected."""
 
-    def encode(self, labels: Sequence[str]) -> NDArray[Any]:
-        """Labels as the network learns them (N,)."""
+    def encode(self, labels: Sequence[str], inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        """What the network learns to say of N examples with these labels and inputs, (N,) or (N, steps)."""
 
     def check_rows(self, rows: Rows) -> None:
         """Raise DataError unless each row can be an answer; in plain Python, faster than NumPy for a few rows."""

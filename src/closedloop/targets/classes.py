@@ -46,7 +46,7 @@ class Classes:
             raise ValueError("expected a string")
         return label
 
-    def encode(self, labels: Sequence[str]) -> NDArray[np.int64]:
+    def encode(self, labels: Sequence[str], inputs: dict[str, NDArray[Any]]) -> NDArray[np.int64]:  # noqa: ARG002
         index = {name: code for code, name in enumerate(self.names)}
         return np.array([index[label] for label in labels], np.int64)
 

@@ -50,7 +50,7 @@ class Number:
             raise ValueError("expected a number, or a string of one")
         return str(label)
 
-    def encode(self, labels: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, labels: Sequence[str], inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:  # noqa: ARG002
         """In deviations from the mean."""
         return ((as_numbers(labels) - self.mean) / self.deviation).astype(np.float32)
 

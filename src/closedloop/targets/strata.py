@@ -45,8 +45,8 @@ def bars(task: "Task", labels: Sequence[str], base: Sequence[bool]) -> Strata:
 def _strata(
     task: "Task", labels: Sequence[str], base: Sequence[bool], cut: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Strata:
-    if task.target == "classes":
-        return Strata(list(task.classes), list(labels))
+    if task.target != "number":
+        return Strata(list(task.classes) or [""], list(labels))
     sound = [is_number(label) for label in labels]
     values = as_numbers([label for label, good, ours in zip(labels, sound, base, strict=True) if good and ours])
     if not len(values):

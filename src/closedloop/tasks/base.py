@@ -1,8 +1,9 @@
 """What one kind of problem decides; everything else is shared by all kinds."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,18 @@ class Preprocessor(Protocol):
         """Examples -> JSON-like requests: the inverse of decode."""
 
     def save(self, folder: Path) -> None: ...
+
+
+# tokens (1, steps) -> logits (1, classes) of what comes next; what came before is remembered
+Step = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+
+
+@runtime_checkable
+class Writer(Preprocessor, Protocol):
+    """A preprocessor whose requests ask for something to be written."""
+
+    def write(self, record: dict[str, Any], step: Step) -> Iterator[str]:
+        """What is written, piece by piece; raises BadRecord before the first one."""
 
 
 class Task(Protocol):

@@ -287,8 +287,30 @@ class TextArchive(Archive):
     encoding: Encoding = "utf-8"
 
 
+class PassagePart(Part):
+    file: FileName
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+
+class TextFile(RawFormat):
+    """One running text, cut into passages of one length; the end of it is the official test split."""
+
+    name: Literal["text_file"]
+    parts: Annotated[list[PassagePart], Field(min_length=1, max_length=1)]
+    encoding: Encoding = "utf-8"
+    passage: Annotated[int, Field(ge=16, le=100_000)] = 1024  # characters; what is left over at the end is not used
+    test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1  # of the text, its end
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return ("train", "test")
+
+
 Format = Annotated[
-    Idx | ImageFolder | ImageArrays | WavArchive | Table | TextTable | TextColumns | TextArchive,
+    Idx | ImageFolder | ImageArrays | WavArchive | Table | TextTable | TextColumns | TextArchive | TextFile,
     Field(discriminator="name"),
 ]
 
@@ -338,7 +360,15 @@ class Tokens(Section):
         return self
 
 
-Features = Annotated[NoFeatures | LogMel | Tokens, Field(discriminator="name")]
+class Characters(Section):
+    """Texts as the characters of the training split; any other one is unknown."""
+
+    name: Literal["characters"]
+    max_prompt: Annotated[int, Field(ge=1, le=10_000)] = 2000  # characters of a request's text
+    max_length: Annotated[int, Field(ge=1, le=10_000)] = 1000  # characters that are written at most in an answer
+
+
+Features = Annotated[NoFeatures | LogMel | Tokens | Characters, Field(discriminator="name")]
 
 
 @dataclass(frozen=True)
@@ -353,7 +383,9 @@ class Kind:
     targets: tuple[str, ...] = ("classes",)  # of task.target
 
 
-OF_CLASSES = ("imbalance",)  # scenarios that make no sense of numbers
+OF_CLASSES = ("imbalance",)  # scenarios that make no sense without classes
+# what goes together where a text is to be gone on with, and nowhere else
+OF_TEXT = {"source.format.name": "text_file", "preprocess.features.name": "characters", "model.name": "char_lstm"}
 
 
 KINDS = {
@@ -378,10 +410,11 @@ KINDS = {
         targets=("classes", "number"),
     ),
     "texts": Kind(
-        formats=("text_table", "text_columns", "text_archive"),
-        models=("text_transformer", "text_lstm"),
+        formats=("text_table", "text_columns", "text_archive", "text_file"),
+        models=("text_transformer", "text_lstm", "char_lstm"),
         augmentations=("token_dropout",),
         scenarios=("typos", "shouting", "truncation", "obfuscation", "homoglyphs", "imbalance"),
-        features=("tokens",),
+        features=("tokens", "characters"),
+        targets=("classes", "text"),
     ),
 }

@@ -6,11 +6,11 @@ import pyarrow as pa
 
 from closedloop.data.archives import read_archive
 from closedloop.data.columns import framed, require_columns
-from closedloop.data.examples import GROUP, ID, LABEL, PART
+from closedloop.data.examples import GROUP, ID, LABEL, PART, TIME
 from closedloop.data.tables import read_table
 from closedloop.data.text_table import read_text_table
 from closedloop.errors import DataError
-from closedloop.tasks.schema import RawFormat, TextArchive, TextColumns, TextTable
+from closedloop.tasks.schema import RawFormat, TextArchive, TextColumns, TextFile, TextTable
 from closedloop.tasks.texts.request import TEXT
 
 
@@ -23,7 +23,44 @@ def read(raw: Path, config: RawFormat) -> pa.Table:
             return _columns(raw, config)
         case TextArchive():
             return _files(raw, config)
+        case TextFile():
+            return _passages(raw / config.parts[0].file, config)
     raise DataError(f"source.format.name {config} is no format of texts")
+
+
+def _passages(file: Path, config: TextFile) -> pa.Table:
+    """Passages in the order of the text, by which they are split; the last ones are the official test part."""
+    if not file.is_file():
+        raise DataError(f"{file} is missing; run the acquire stage")
+    content = file.read_bytes()
+    try:
+        text = content.decode(config.encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{file}, line {line}: byte {content[error.start]:#04x} is not {config.encoding} (source.format.encoding)"
+        ) from None
+    cut = len(text) - round(config.test_share * len(text))
+    pieces = [(part, whole) for part, whole in (("train", text[:cut]), ("test", text[cut:]))]
+    found = [
+        (part, whole[start : start + config.passage])
+        for part, whole in pieces
+        for start in range(0, len(whole) - config.passage + 1, config.passage)
+    ]
+    if {part for part, _ in found} != {"train", "test"}:
+        raise DataError(
+            f"{file} has {len(text):,} characters, too few to cut passages of {config.passage} from training and test "
+            "(source.format.passage)"
+        )
+    return pa.table(
+        {
+            ID: pa.array([f"{part}-{row:06d}" for row, (part, _) in enumerate(found)], pa.string()),
+            PART: pa.array([part for part, _ in found], pa.string()),
+            TEXT: pa.array([piece for _, piece in found], pa.string()),
+            LABEL: pa.array([""] * len(found), pa.string()),
+            TIME: pa.array(range(len(found)), pa.float64()),
+        }
+    )
 
 
 def _lines(raw: Path, config: TextTable) -> pa.Table:

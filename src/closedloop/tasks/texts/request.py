@@ -41,15 +41,19 @@ def read_records(records: list[dict[str, Any]], longest: int) -> list[str]:
 def _read_record(row: int, record: Any, longest: int) -> str:
     if not isinstance(record, dict) or record.keys() != {TEXT}:
         raise BadRecord(row, "", f"expected an object with exactly one field, {TEXT!r}")
-    text = record[TEXT]
+    return read_text(row, record[TEXT], longest)
+
+
+def read_text(row: int, text: Any, longest: int, field: str = TEXT) -> str:
+    """A text of a request; raises BadRecord, which repeats nothing of it."""
     if not isinstance(text, str):
-        raise BadRecord(row, TEXT, "expected a string")
+        raise BadRecord(row, field, "expected a string")
     if not text:
-        raise BadRecord(row, TEXT, "the text is empty")
+        raise BadRecord(row, field, "the text is empty")
     if len(text) > longest:
-        raise BadRecord(row, TEXT, f"the text has {len(text)} characters, at most {longest} are taken")
+        raise BadRecord(row, field, f"the text has {len(text)} characters, at most {longest} are taken")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise BadRecord(row, TEXT, f"character {error.start} is half of a surrogate pair: no text has it") from None
+        raise BadRecord(row, field, f"character {error.start} is half of a surrogate pair: no text has it") from None
     return text

@@ -1,4 +1,4 @@
-"""Classification of texts."""
+"""Texts, to which a class belongs or which are gone on with."""
 
 import hashlib
 from pathlib import Path
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.errors import DataError
-from closedloop.tasks.base import Baseline, Finding, Preprocessor
-from closedloop.tasks.texts import preprocessor
+from closedloop.tasks.base import Baseline, Finding, Preprocessor, read_fitted
+from closedloop.tasks.texts import characters, preprocessor
+from closedloop.tasks.texts.characters import CharacterPreprocessor
 from closedloop.tasks.texts.request import TEXT, texts
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from closedloop.config import Params
-    from closedloop.tasks.schema import Tokens
+    from closedloop.tasks.schema import Characters, Tokens
 
 
 class Texts:
-    """Texts in tables or in files of their own, one label each."""
+    """Texts in tables or in files of their own, one label each; or one running text."""
 
     takes_missing = False
 
@@ -69,7 +70,12 @@ class Texts:
 
         Raises DataError when a training text is longer than a request may be, or there is nothing but white space.
         """
-        found, config = texts(train), cast("Tokens", params.preprocess.features)
+        found = texts(train)
+        if params.task.target == "text":
+            wanted = cast("Characters", params.preprocess.features)
+            alphabet = "".join(sorted({character for text in found for character in text}))
+            return CharacterPreprocessor(alphabet, len(found[0]), wanted.max_prompt, wanted.max_length)
+        config = cast("Tokens", params.preprocess.features)
         longest = max(map(len, found))
         if longest > config.max_characters:
             raise DataError(
@@ -81,7 +87,7 @@ class Texts:
         return preprocessor.fit(found, config)
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
-        return preprocessor.load(folder)
+        return preprocessor.load(folder) if "merges" in read_fitted(folder) else characters.load(folder)
 
     def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:
         """A linear support vector machine on the TF-IDF weights of character 2- to 5-grams (Joachims, 1998).
@@ -91,7 +97,11 @@ class Texts:
         """
         from closedloop.data.examples import labels
         from closedloop.tasks.texts.baseline import probabilities
+        from closedloop.tasks.texts.ngram_model import ORDER, NGramModel
 
+        if params.task.target == "text":
+            nats = NGramModel(texts(train)).nats(texts(examples))
+            return Baseline(f"{ORDER}-grams of characters", nats[:, None])
         found = probabilities(texts(train), labels(train), texts(examples), params.task.classes)
         return Baseline("linear SVM on character n-grams", found)
 
