@@ -1,12 +1,17 @@
 """A language model through the real stages: from the file to a champion, and shouting seen."""
 
+import contextlib
+import json
 import os
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from running_server import RunningServer, running
 
 from closedloop.files import read_json
 from closedloop.serving.predictor import Predictor
@@ -32,6 +37,12 @@ def predictor(project: Path) -> Predictor:
     return Predictor.load(
         project / "models/tinyshakespeare/trained/model.onnx", project / "models/tinyshakespeare/preprocessor"
     )
+
+
+@pytest.fixture(scope="module")
+def server(project: Path) -> Iterator[RunningServer]:
+    with running(project) as answering:
+        yield answering
 
 
 def closedloop(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -106,3 +117,39 @@ def test_the_gate_must_be_one_of_texts(project: Path) -> None:
     finished = closedloop(project, "params", "--task", "tinyshakespeare", "gate=default")
     assert finished.returncode == 2
     assert "choose gate=text" in finished.stderr
+
+
+ASK = {"prompt": "To be", "length": 50, "temperature": 0.8, "seed": 1}
+
+
+def events(body: bytes) -> list[tuple[str, dict[str, object]]]:
+    """The server-sent events of a body: their names and what they tell."""
+    found = []
+    for block in body.decode().split("\n\n")[:-1]:
+        name, data = block.split("\n")
+        found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+def test_a_stream_tells_the_same_text_in_pieces_and_is_in_the_log(server: RunningServer) -> None:
+    whole = server.post("/predict", ASK)
+    assert whole.status == 200 and len(whole.json["text"]) == 50
+    reply = server.post("/predict", ASK, {"Accept": "text/event-stream"})
+    assert reply.status == 200 and reply.headers["content-type"].startswith("text/event-stream")
+    (first, told), *pieces, (last, _) = events(reply.body)
+    assert (first, last) == ("prediction", "end") and len(pieces) > 1
+    assert "".join(str(piece["text"]) for _, piece in pieces) == whole.json["text"]
+    assert told["nats"] == whole.json["nats"]
+    with contextlib.closing(sqlite3.connect(server.root / "predictions.db")) as log:
+        logged = dict(log.execute("SELECT id, prediction FROM predictions").fetchall())
+    assert logged[told["id"]] == ""
+    assert logged[whole.json["id"]] == whole.json["text"]
+
+
+def test_streams_are_of_one_example_and_documented(server: RunningServer) -> None:
+    refused = server.post("/predict", {"examples": [ASK, ASK]}, {"Accept": "text/event-stream"})
+    assert refused.status == 422 and refused.json["field"] == "examples"
+    wrong = server.post("/predict", {**ASK, "length": -1}, {"Accept": "text/event-stream"})
+    assert wrong.status == 422 and wrong.json["field"] == "length"
+    answers = server.get("/openapi.json").json["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    assert "text/event-stream" in answers

@@ -9,6 +9,7 @@ from closedloop.serving.auth import Keys
 from closedloop.serving.bodies import JSON
 from closedloop.serving.deployment import Loaded
 from closedloop.serving.refusal import TYPE
+from closedloop.serving.streaming import STREAM
 from closedloop.targets import of_task
 
 Node = dict[str, Any]
@@ -48,6 +49,15 @@ def document(params: Params, champion: Loaded | None, keys: Keys) -> Node:
     }
     answers = {"oneOf": [_ref("Prediction"), _ref("Predictions")]}
     bodies = (400, 408, 413, 415, 422)
+    predict = _post("predict", "Answer examples", ask, answers, keys=keys.predict, refused=bodies)
+    if champion and champion.predictor.writes:
+        predict["post"]["responses"]["200"]["content"][STREAM] = {
+            "schema": {
+                **TEXT,
+                "description": "for `Accept: text/event-stream` and one example: an event `prediction` without its "
+                "text, events `text` with a piece of it each, and an event `end`",
+            }
+        }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -57,7 +67,7 @@ def document(params: Params, champion: Loaded | None, keys: Keys) -> Node:
             f"{serving.max_body_mb:g} MB; what takes longer than {serving.timeout_seconds:g} s is given up.",
         },
         "paths": {
-            "/predict": _post("predict", "Answer examples", ask, answers, keys=keys.predict, refused=bodies),
+            "/predict": predict,
             "/feedback": _post(
                 "feedback",
                 "Tell the true labels of predictions, at once or weeks later",

@@ -21,6 +21,7 @@ from closedloop.serving.metrics import Metrics
 from closedloop.serving.recording import Recording
 from closedloop.serving.refusal import Refusal, busy
 from closedloop.serving.routing import Shadow, choose
+from closedloop.serving.streaming import asked_for, streamed
 from closedloop.serving.threads import Threads
 from closedloop.targets import Target
 from closedloop.tasks.base import BadRecord
@@ -59,6 +60,9 @@ class Predictions:
     async def predict(self, request: Request) -> Response:
         """Answer one example or many; the answer is given once it is in the log.
 
+        A text is told while it is written to whoever takes a stream; the log then has all of it but the text, which the
+        logged request writes again.
+
         Raises Refusal for whatever is wrong with the request, and when there is no model or no log.
         """
         self._keys.check(request, PREDICT)
@@ -70,13 +74,16 @@ class Predictions:
         champion = self._deployment.champion
         if champion is None:
             raise busy("no model is loaded; /readyz says why", seconds=5)
+        stream = champion.predictor.writes and asked_for(request)
+        if stream and many:
+            raise Refusal(422, "one example at a time is answered as a stream", EXAMPLES)
         challenger = self._deployment.challenger
         ids = [new_id() for _ in records]
         loaded, role = choose(champion, challenger, self._params.serving, ids[0])
         trace = trace_of(request.scope)
         trace.version, trace.examples = loaded.version, len(records)
         try:
-            rows, described, texts = await self._answer(loaded, records, len(body), many)
+            rows, described, texts = await self._answer(loaded, records, len(body), many, stream)
         except Exception as error:
             if role != CANARY:
                 raise
@@ -84,26 +91,28 @@ class Predictions:
                 events.emit("warning", "canary_failed", version=loaded.version, error=events.describe(error))
             loaded, role = champion, FALLBACK  # a trial costs nobody the answer; a wrong request the champion refuses
             trace.version = loaded.version
-            rows, described, texts = await self._answer(loaded, records, len(body), many)
+            rows, described, texts = await self._answer(loaded, records, len(body), many, stream)
         answers = self._as_logged(ids, records, rows, described, texts, loaded=loaded, role=role, began=began)
         await self._log(answers)
         self._metrics.predictions(loaded.version, role, answers, loaded.predictor.target)
         if challenger is not None and self._params.serving.challenger == "shadow":
             self._shadow.submit(challenger, ids, records)
         shown = [_shown(answer, loaded.predictor.target) for answer in answers]
+        if stream:
+            return streamed(shown[0], loaded.predictor.written(records[0]), self._threads)
         for one, text in zip(shown, texts or [], strict=False):
             one["text"] = text
         return Response(orjson.dumps({"predictions": shown} if many else shown[0]), media_type=JSON)
 
-    async def _answer(self, loaded: Loaded, records: Records, size: int, many: bool) -> Answered:
+    async def _answer(self, loaded: Loaded, records: Records, size: int, many: bool, stream: bool) -> Answered:
         """The answer to each example, how it looked where requests are not kept, and what was written where that is
         asked for."""
-        predictor = loaded.predictor
+        predictor, writes = loaded.predictor, loaded.predictor.writes and not stream
 
         def work() -> Answered:
             rows: list[list[float]] = predictor.predict(records).tolist()
             predictor.target.check_rows(rows)
-            texts = ["".join(predictor.written(record)) for record in records] if predictor.writes else None
+            texts = ["".join(predictor.written(record)) for record in records] if writes else None
             return rows, self._recording.descriptors(predictor.preprocessor, records), texts
 
         try:
