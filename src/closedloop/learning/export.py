@@ -28,6 +28,10 @@ class Served(nn.Module):
         """What it takes, from a batch of inputs by name."""
         return tuple(inputs[name] for name in self.names)
 
+    def few(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What an export is traced with; one row alone would be taken for constant."""
+        return {name: tensor[:2].cpu() for name, tensor in inputs.items()}
+
     def dynamic(self) -> tuple[dict[int, Any], ...]:
         """Which dimensions of each input are free."""
         return tuple({0: torch.export.Dim("batch")} for _ in self.names)
@@ -49,12 +53,11 @@ def export_onnx(served: Served, inputs: dict[str, Tensor], path: Path) -> None:
     """Write a network that answers as ONNX; the batch size stays free. `inputs` is an example batch."""
     model = served.eval().cpu().float()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is absent
-    few = {name: tensor[:2].cpu() for name, tensor in inputs.items()}  # one alone would be taken for constant
     with atomic(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            model.example(few),
+            model.example(model.few(inputs)),
             temporary,
             input_names=list(model.names),
             output_names=list(model.outputs),

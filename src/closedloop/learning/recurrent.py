@@ -16,6 +16,7 @@ from closedloop.networks.char_lstm import CharLSTM, State
 from closedloop.targets.text import NEXT
 
 TOKENS, STATE = "tokens", ("hidden", "cell")
+TRACED = 8  # steps of an export
 
 
 class RecurrentModule(EpochModule):
@@ -82,6 +83,10 @@ class RecurrentServed(Served):
         """An example of what it takes, each a tensor of its own: torch takes equal ones for the same."""
         start = self.network.start(len(inputs[TOKENS]))
         return inputs[TOKENS], inputs[NEXT].clone(), start[0], start[1].clone()
+
+    def few(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A few steps as well: the trace goes through each, and a thousand take a minute or two."""
+        return {name: tensor[:, :TRACED] for name, tensor in super().few(inputs).items()}
 
     def dynamic(self) -> tuple[dict[int, Any], ...]:
         batch, steps = torch.export.Dim("batch"), torch.export.Dim("steps")
