@@ -119,6 +119,13 @@ def test_the_gate_must_be_one_of_texts(project: Path) -> None:
     assert "choose gate=text" in finished.stderr
 
 
+@pytest.mark.parametrize("command", ["retrain", "drill"])
+def test_without_labels_nothing_is_learnt_from_traffic(project: Path, command: str) -> None:
+    finished = closedloop(project, command)
+    assert finished.returncode == 2
+    assert "no labels" in finished.stderr and "Traceback" not in finished.stderr
+
+
 ASK = {"prompt": "To be", "length": 50, "temperature": 0.8, "seed": 1}
 
 

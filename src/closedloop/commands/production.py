@@ -100,9 +100,11 @@ def drill(options: Options) -> int:
     from closedloop.drill.drill import drill as run_drill
     from closedloop.errors import ConfigError
     from closedloop.paths import Paths
+    from closedloop.targets import require_labels
     from closedloop.tasks.schema import KINDS
 
     params = load(PARAMS)
+    require_labels(params.task)
     chosen = {key: value for key in ("scenario", "severity") if (value := getattr(options, key)) is not None}
     config = params.drill.model_copy(update=chosen)
     allowed = KINDS[params.task.kind].scenarios

@@ -24,6 +24,7 @@ from closedloop.retraining import partition
 from closedloop.retraining.decision import BY_HAND, FAILED, Decision, Deployed, decide, minute
 from closedloop.retraining.partition import Built
 from closedloop.stage import Failure
+from closedloop.targets import require_labels
 
 PROMOTED, REFUSED, UNCHANGED, WAITING = "promoted", "refused", "unchanged", "waiting"
 STARVED = 3  # exit code: drift stands, and labels are what lacks
@@ -67,12 +68,13 @@ def retrain(params_path: Path, force: bool) -> AttemptResult:
 
     Asked to without enough new labels, it tries those again that have last led to a refused model.
 
-    Raises ConfigError when params.yaml is stale or wrong, and ClosedLoopError when the attempt fails: its partition is
-    off the list again then, the champion is as before, and the record says why.
+    Raises ConfigError when params.yaml is stale or wrong or the task has no labels, and ClosedLoopError when the attempt
+    fails: its partition is off the list again then, the champion is as before, and the record says why.
     """
     with exclusive():
         check_current(params_path)
         params = load(params_path)
+        require_labels(params.task)
         work = _Work(params_path, params, Paths(params.task.name), open_log(params))
         past = attempts.recent(work.engine, work.task, REMEMBERED)
         champion = _deployed(params)

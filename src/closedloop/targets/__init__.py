@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from closedloop.errors import DataError
+from closedloop.errors import ConfigError, DataError
 from closedloop.files import read_json, write_json
 from closedloop.targets.base import Target
 from closedloop.targets.classes import Classes
@@ -15,7 +15,17 @@ from closedloop.targets.text import Text
 if TYPE_CHECKING:
     from closedloop.config.data import Task
 
-__all__ = ["Classes", "Number", "Target", "Text", "fit_target", "load_target", "of_task", "save_target"]
+__all__ = [
+    "Classes",
+    "Number",
+    "Target",
+    "Text",
+    "fit_target",
+    "load_target",
+    "of_task",
+    "require_labels",
+    "save_target",
+]
 
 TOKENS = "tokens"  # the input whose values are the characters of a text
 FILE = "target.json"  # beside the preprocessor's own
@@ -40,6 +50,15 @@ def of_task(task: "Task") -> Target:
             return Text(0)
         case _:
             return Classes(tuple(task.classes))
+
+
+def require_labels(task: "Task") -> None:
+    """Raises ConfigError where examples have no labels, from which retraining learns."""
+    if task.target == "text":
+        raise ConfigError(
+            f"{task.name} goes on with texts, which have no labels to be learnt from later: put the new text into the "
+            "file that its source names, and run `make run`"
+        )
 
 
 def save_target(target: Target, folder: Path) -> None:
