@@ -24,7 +24,7 @@ from closedloop.files import write_json
 from closedloop.paths import Paths
 
 TASK = "tinyshakespeare"
-MODELS = {"char_lstm": [], "char_lstm_wide": ["model=char_lstm_wide", "trainer.max_epochs=10"]}
+MODELS = {"char_lstm": [], "char_lstm_wide": ["model=char_lstm_wide", "trainer.max_epochs=14"]}
 
 
 def main() -> None:

@@ -324,6 +324,8 @@ def test_pseudonyms_need_a_key_and_a_field_that_requests_have(
 class Overflowing:
     """A model that answers one request with what is no number."""
 
+    writes = False
+
     def __init__(self, sound: Predictor) -> None:
         self._sound, self.preprocessor, self.target = sound, sound.preprocessor, sound.target
 

@@ -68,8 +68,8 @@ def retrain(params_path: Path, force: bool) -> AttemptResult:
 
     Asked to without enough new labels, it tries those again that have last led to a refused model.
 
-    Raises ConfigError when params.yaml is stale or wrong or the task has no labels, and ClosedLoopError when the attempt
-    fails: its partition is off the list again then, the champion is as before, and the record says why.
+    Raises ConfigError when params.yaml is stale or wrong, or the task has no labels, and ClosedLoopError when the
+    attempt fails: its partition is off the list again then, the champion is as before, and the record says why.
     """
     with exclusive():
         check_current(params_path)

@@ -94,9 +94,9 @@ class Predictor:
     def _start(self, rows: int) -> Arrays:
         return {name: np.zeros((rows, *shape), np.float32) for name, shape in self._remembered.items()}
 
-    @property
+    @cached_property
     def writes(self) -> bool:
-        """Whether it goes on with a text."""
+        """Whether it goes on with a text; asked of the preprocessor once, as each request wants to know."""
         return isinstance(self.preprocessor, Writer)
 
     def written(self, record: dict[str, Any]) -> Iterator[str]:
