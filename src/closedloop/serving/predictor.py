@@ -66,10 +66,10 @@ class Predictor:
 
         Raises BadRecord for the first record that cannot be decoded.
         """
-        inputs = self.preprocessor.inputs(records) if not self.writes or len(records) == 1 else None
-        if inputs is None:  # texts are of any length, each by itself
+        if self.writes and len(records) > 1:  # texts are of any length, each by itself
             self.preprocessor.decode(records)  # the first one that cannot be read is told by its place
             return np.concatenate([self.predict([record]) for record in records])
+        inputs = self.preprocessor.inputs(records)
         return self._run(
             {name: array[start : start + BATCH] for name, array in inputs.items()}
             for start in range(0, len(records), BATCH)
