@@ -4,7 +4,6 @@ import logging
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
@@ -28,13 +27,20 @@ class Served(nn.Module):
         """What it takes, from a batch of inputs by name."""
         return tuple(inputs[name] for name in self.names)
 
-    def few(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What an export is traced with; one row alone would be taken for constant."""
-        return {name: tensor[:2].cpu() for name, tensor in inputs.items()}
-
-    def dynamic(self) -> tuple[dict[int, Any], ...]:
-        """Which dimensions of each input are free."""
-        return tuple({0: torch.export.Dim("batch")} for _ in self.names)
+    def export(self, example: tuple[Tensor, ...], path: Path) -> None:
+        """Write it as ONNX."""
+        batch = torch.export.Dim("batch")
+        torch.onnx.export(
+            self,
+            example,
+            path,
+            input_names=list(self.names),
+            output_names=list(self.outputs),
+            dynamic_shapes={"inputs": tuple({0: batch} for _ in self.names)},
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
 
 
 class SupervisedServed(Served):
@@ -53,30 +59,15 @@ def export_onnx(served: Served, inputs: dict[str, Tensor], path: Path) -> None:
     """Write a network that answers as ONNX; the batch size stays free. `inputs` is an example batch."""
     model = served.eval().cpu().float()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it reports that torchvision is absent
+    few = {name: tensor[:2].cpu() for name, tensor in inputs.items()}  # one alone would be taken for constant
     with atomic(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model,
-            model.example(model.few(inputs)),
-            temporary,
-            input_names=list(model.names),
-            output_names=list(model.outputs),
-            dynamic_shapes=_shapes(model),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+        model.export(model.example(few), temporary)
         exported = onnx.load(temporary)
         for node in exported.graph.node:  # stack traces with this machine's paths: not part of the model
             del node.metadata_props[:]
         del exported.graph.metadata_props[:], exported.metadata_props[:]
         onnx.save(exported, temporary)
-
-
-def _shapes(served: Served) -> Any:
-    """As torch wants them: a tuple for each parameter of forward."""
-    dynamic = served.dynamic()
-    return {"inputs": dynamic} if isinstance(served, SupervisedServed) else dynamic
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Learning how a text goes on: truncated backpropagation through time, and the model that is served."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from closedloop.networks.char_lstm import CharLSTM, State
 from closedloop.targets.text import NEXT
 
 TOKENS, STATE = "tokens", ("hidden", "cell")
-TRACED = 8  # steps of an export
+OPSET = 18
 
 
 class RecurrentModule(EpochModule):
@@ -84,13 +84,20 @@ class RecurrentServed(Served):
         start = self.network.start(len(inputs[TOKENS]))
         return inputs[TOKENS], inputs[NEXT].clone(), start[0], start[1].clone()
 
-    def few(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A few steps as well: the trace goes through each, and a thousand take a minute or two."""
-        return {name: tensor[:, :TRACED] for name, tensor in super().few(inputs).items()}
-
-    def dynamic(self) -> tuple[dict[int, Any], ...]:
-        batch, steps = torch.export.Dim("batch"), torch.export.Dim("steps")
-        return {0: batch, 1: steps}, {0: batch, 1: steps}, {0: batch}, {0: batch}
+    def export(self, example: tuple[Tensor, ...], path: Path) -> None:
+        """By torch's older exporter: the newer one (2.13) takes the number of an LSTM's steps for constant."""
+        free = {name: {0: "batch", 1: "steps"} for name in (TOKENS, NEXT, "logits")}
+        free |= {name: {0: "batch"} for name in (*STATE, *self.outputs) if name not in free}
+        torch.onnx.export(
+            self,
+            example,
+            path,
+            input_names=list(self.names),
+            output_names=list(self.outputs),
+            dynamic_axes=free,
+            dynamo=False,
+            opset_version=OPSET,
+        )
 
 
 def nats(logits: Tensor, following: Tensor) -> Tensor:
