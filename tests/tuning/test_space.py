@@ -13,7 +13,7 @@ from closedloop import composition
 from closedloop.config import Params, parse
 from closedloop.errors import ConfigError
 from closedloop.nested import put
-from closedloop.tasks.schema import KINDS
+from closedloop.tasks.schema import KINDS, OF_TEXT
 from closedloop.tuning.space import configured, holds, read_space, with_values
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -41,8 +41,13 @@ def mistakes(space: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("model", sorted(path.stem for path in (CONF / "tune").glob("*.yaml")))
 def test_every_shipped_space_can_be_searched_and_holds_what_the_network_is_configured_with(model: str) -> None:
-    kinds = {path.stem: yaml.safe_load(path.read_text())["task"]["kind"] for path in (CONF / "task").glob("*.yaml")}
-    task = next(name for name, kind in sorted(kinds.items()) if model in KINDS[kind].models)
+    tasks = {path.stem: yaml.safe_load(path.read_text())["task"] for path in (CONF / "task").glob("*.yaml")}
+    of_text = model == OF_TEXT["model.name"]
+    task = next(
+        name
+        for name, task in sorted(tasks.items())
+        if model in KINDS[task["kind"]].models and (task.get("target") == "text") == of_text
+    )
     found = params(task=task, model=model)
     assert holds(read_space(found), configured(found))
 
