@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from closedloop.data.examples import ID, LABEL, labels, write_examples
 from closedloop.errors import DataError
-from closedloop.evaluation.predictions import PREDICTION
+from closedloop.evaluation.predictions import PREDICTION, Rows
 from closedloop.targets.number import Number, as_numbers
 
 LOW, HIGH = "low", "high"  # columns of the interval's ends
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbers(Rows):
     """N examples in a fixed order with the true number of each, the predicted one and its interval."""
 
     ids: list[str]
@@ -78,16 +78,6 @@ class Numbers:
             first = other.ids[int(np.argmax(aligned.truth != other.truth))]
             raise DataError(f"challenger and champion were run on different labels, first {first}")
         return aligned
-
-    def only(self, ids: Collection[str]) -> Self:
-        """Those of the examples that are among the ids, in their order; perhaps none."""
-        wanted = set(ids)
-        return self._rows([row for row, name in enumerate(self.ids) if name in wanted])
-
-    def without(self, ids: Collection[str]) -> Self:
-        """Those of the examples that are not among the ids, in their order; perhaps none."""
-        unwanted = set(ids)
-        return self._rows([row for row, name in enumerate(self.ids) if name not in unwanted])
 
     def _rows(self, rows: Collection[int] | NDArray[np.intp]) -> Self:
         chosen = np.array(rows, np.intp)

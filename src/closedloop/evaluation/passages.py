@@ -1,6 +1,5 @@
 """How surprised a model was at passages of text, checked once, and kept as a Parquet table."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from closedloop.data.examples import ID, write_examples
 from closedloop.errors import DataError
+from closedloop.evaluation.predictions import Rows
 from closedloop.targets.text import Text
 
 NATS = "nats"
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Passages:
+class Passages(Rows):
     """N passages in a fixed order with the mean surprise at a character of each, in nats."""
 
     ids: list[str]
@@ -50,16 +50,6 @@ class Passages:
     def paired_with(self, other: "Passages", rows: NDArray[np.intp]) -> Self:
         """These at the given rows, so that they stand beside the other's."""
         return type(self)(other.ids, self.nats[rows])
-
-    def only(self, ids: Collection[str]) -> Self:
-        """Those of the passages that are among the ids, in their order; perhaps none."""
-        wanted = set(ids)
-        return self._rows([row for row, name in enumerate(self.ids) if name in wanted])
-
-    def without(self, ids: Collection[str]) -> Self:
-        """Those of the passages that are not among the ids, in their order; perhaps none."""
-        unwanted = set(ids)
-        return self._rows([row for row, name in enumerate(self.ids) if name not in unwanted])
 
     def _rows(self, rows: list[int]) -> Self:
         return type(self)([self.ids[row] for row in rows], self.nats[np.array(rows, np.intp)])

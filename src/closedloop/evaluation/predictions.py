@@ -1,5 +1,6 @@
 """What a model said about labelled examples, checked once, and kept as a Parquet table."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,27 @@ PROBABILITY = "p_"  # before the class: the column of its probability
 TOLERANCE = 1e-3  # of the sum of a row of probabilities: float32 softmax errs by about 1e-6
 
 
+class Rows(ABC):
+    """Answers to examples in a fixed order, of which some can be taken by their ids."""
+
+    ids: list[str]
+
+    def only(self, ids: Collection[str]) -> Self:
+        """Those of the examples that are among the ids, in their order; perhaps none."""
+        wanted = set(ids)
+        return self._rows([row for row, name in enumerate(self.ids) if name in wanted])
+
+    def without(self, ids: Collection[str]) -> Self:
+        """Those of the examples that are not among the ids, in their order; perhaps none."""
+        unwanted = set(ids)
+        return self._rows([row for row, name in enumerate(self.ids) if name not in unwanted])
+
+    @abstractmethod
+    def _rows(self, rows: list[int]) -> Self: ...
+
+
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Rows):
     """N examples in a fixed order with the label and the C class probabilities of each."""
 
     ids: list[str]
@@ -104,16 +124,6 @@ class Predictions:
                 f"challenger and champion do not tell the same classes apart: "
                 f"{', '.join(other.classes)} against {', '.join(self.classes)}"
             )
-
-    def only(self, ids: Collection[str]) -> Self:
-        """Those of the examples that are among the ids, in their order; perhaps none."""
-        wanted = set(ids)
-        return self._rows([row for row, name in enumerate(self.ids) if name in wanted])
-
-    def without(self, ids: Collection[str]) -> Self:
-        """Those of the examples that are not among the ids, in their order; perhaps none."""
-        unwanted = set(ids)
-        return self._rows([row for row, name in enumerate(self.ids) if name not in unwanted])
 
     def _rows(self, rows: list[int]) -> Self:
         chosen = np.array(rows, np.intp)
