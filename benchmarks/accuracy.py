@@ -19,13 +19,16 @@ from tqdm import tqdm
 from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.data.examples import read_examples
-from closedloop.evaluation.answers import Answers, answers_of
+from closedloop.evaluation.answers import Answers
+from closedloop.evaluation.assessment import assess, assess_baseline
 from closedloop.evaluation.metrics import confusion_matrix, f1, roc_areas
 from closedloop.evaluation.predictions import Predictions
 from closedloop.files import write_json
 from closedloop.learning import training
+from closedloop.learning.record import Nowhere
 from closedloop.paths import Paths
 from closedloop.preparation.preprocessing import preprocess
+from closedloop.registry.judge import load_judge
 from closedloop.serving.predictor import Predictor
 from closedloop.sources.acquire import acquire
 from closedloop.tasks import get_task
@@ -88,13 +91,17 @@ def answered(params: Params, paths: Paths) -> tuple[Answers, Answers, dict[str, 
     preprocess(params, paths)
     training.save_session(training.open_session(params, paths), paths)
     started = time.monotonic()
-    trained = training.fit(params, paths, lambda _metrics, _epoch: None)
+    trained = training.fit(params, paths, Nowhere())
     seconds = time.monotonic() - started
     training.save(trained, paths)
     training.close_session(paths)
     predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
-    test = read_examples(paths.examples("test"))
-    baseline = get_task(params.task.kind).baseline(read_examples(paths.examples("train")), test, params)
+    test, train, judge = (
+        read_examples(paths.examples("test")),
+        read_examples(paths.examples("train")),
+        load_judge(params),
+    )
+    baseline = get_task(params.task.kind).baseline(train, test, params)
     facts = {
         "baseline": baseline.name,
         "test_examples": test.num_rows,
@@ -103,8 +110,8 @@ def answered(params: Params, paths: Paths) -> tuple[Answers, Answers, dict[str, 
         "precision": trained.facts["precision"],
         "seconds": round(seconds, 1),
     }
-    found = answers_of(test, predictor.answers(test), predictor.target)
-    return found, answers_of(test, baseline.rows, predictor.target), facts
+    found = assess(predictor, test, params, judge, train)
+    return found, assess_baseline(baseline, test, predictor.target, paths, judge), facts
 
 
 def _roc_auc(found: Predictions) -> float:

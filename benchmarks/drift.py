@@ -27,6 +27,7 @@ from closedloop.data.examples import read_examples
 from closedloop.evaluation.intervals import wilson
 from closedloop.files import write_json
 from closedloop.learning import training
+from closedloop.learning.record import Nowhere
 from closedloop.monitoring.drift import comparable, judge
 from closedloop.monitoring.performance import accuracy_from_confidence
 from closedloop.monitoring.quality import correctness
@@ -91,7 +92,7 @@ def deploy(task: str, plan: Plan, seed: int, folder: Path) -> Deployment:
     acquire(params, paths)
     preprocess(params, paths)
     training.save_session(training.open_session(params, paths), paths)
-    training.save(training.fit(params, paths, lambda _metrics, _epoch: None), paths)
+    training.save(training.fit(params, paths, Nowhere()), paths)
     predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
     reference = observe(predictor, 1, read_examples(paths.examples("test")), params)
     return Deployment(params, predictor, reference, read_examples(paths.examples("production")))

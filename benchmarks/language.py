@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from closedloop.composition import compose
 from closedloop.config import Params, parse
-from closedloop.evaluation.passages import Passages
+from closedloop.evaluation.outcomes import Outcomes
 from closedloop.files import write_json
 from closedloop.paths import Paths
 
@@ -45,8 +45,8 @@ def main() -> None:
 def measure(params: Params, paths: Paths) -> dict[str, Any]:
     """Train as the pipeline does and look at the test split once."""
     found, simple, facts = answered(params, paths)
-    assert isinstance(found, Passages) and isinstance(simple, Passages)  # noqa: S101
-    return {"seed": params.seed, "nats": found.nats.mean(), "baseline_nats": simple.nats.mean(), **facts}
+    assert isinstance(found, Outcomes) and isinstance(simple, Outcomes)  # noqa: S101
+    return {"seed": params.seed, "nats": found.values.mean(), "baseline_nats": simple.values.mean(), **facts}
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from closedloop.config import Params, parse
 from closedloop.files import write_json
 from closedloop.learning import training
 from closedloop.learning.optimization import build_optimizer, build_scheduler
+from closedloop.learning.record import Nowhere
 from closedloop.networks.augmentation import augment
 from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
@@ -102,7 +103,7 @@ def by_trainer(params: Params, paths: Paths) -> float:
         training.close_session(paths)
         training.save_session(training.open_session(params, paths), paths)
         with contextlib.redirect_stderr(Path(os.devnull).open("w")):
-            training.fit(params, paths, lambda _metrics, _epoch: None)
+            training.fit(params, paths, Nowhere())
     finally:
         training._trainer = build
     return clock.seconds

@@ -8,8 +8,9 @@ from closedloop.stage import stage
 @stage
 def main(params: Params, paths: Paths) -> None:
     from closedloop.evaluation.evaluate import evaluate
+    from closedloop.registry.judge import load_judge
 
-    report = evaluate(params, paths)
+    report = evaluate(params, paths, load_judge(params))
     for name, figure in report["metrics"].items():
         print(f"{name:17} {figure['value']:.4f}  [{figure['low']:.4f}, {figure['high']:.4f}]  {figure['method']}")
     metric = report["headline"]

@@ -9,15 +9,17 @@ from closedloop.stage import stage
 @stage
 def main(params: Params, paths: Paths) -> None:
     from closedloop.learning import training
+    from closedloop.registry.judge import load_judge
     from closedloop.registry.runs import log_dataset, training_run
 
+    load_judge(params)  # where one is needed it had better be there before the training than after it
     session = training.open_session(params, paths)
     with training_run(params, session["run_id"]) as run:
         training.save_session({**session, "run_id": run.id}, paths)
         counts = read_json(paths.report("preprocess.json"))["splits"]
         for split in ("train", "validation"):
             log_dataset(run, params, split, sha256(paths.tensors(split)), counts[split]["examples"])
-        trained = training.fit(params, paths, run.log)
+        trained = training.fit(params, paths, run)
         training.save(trained, paths)
         run.log_best(trained.best, len(trained.history), trained.seconds)
         run.keep(paths.report("history.csv"))

@@ -65,7 +65,12 @@ def model_card(params: Params, paths: Paths, version: int, verdict: Verdict, lin
 
 
 def _told(params: Params) -> str:
-    others = {"number": "a number with an interval", "text": "how a text goes on, character by character"}
+    others = {
+        "number": "a number with an interval",
+        "text": "how a text goes on, character by character",
+        "image": "images that it makes out of noise",
+        "action": f"what to do next: {', '.join(params.task.classes)}",
+    }
     return others.get(params.task.target) or f"{len(params.task.classes)} classes"
 
 
@@ -95,6 +100,17 @@ def _limits(evaluation: dict[str, Any]) -> str:
             "For texts like those of the source. What it writes sounds like them and means nothing: it knows no facts, "
             "and may repeat what stands in the training text word for word. Its surprise is measured on texts like the "
             "test split only; after a shift it rises, which the drift verdict tells."
+        )
+    if evaluation["headline"] == "energy_score":
+        return (
+            "Makes images like those of the source, of no person and no thing that is. What the source has seldom it "
+            "makes seldom, or never: see the shares of the classes. How good they are is told by a classifier, which "
+            "sees what it was trained to see and nothing else."
+        )
+    if evaluation["headline"] == "return":
+        return (
+            "Acts in a simulation. What it does where the physics are others, or observations come late or noisy, "
+            "nothing here says; the drift verdict tells when the episodes look otherwise than they did."
         )
     if "classes" not in evaluation:
         held = evaluation["metrics"]["coverage"]["value"]

@@ -16,13 +16,17 @@ from closedloop.registry.watch import model_digest
 PACKAGE = Path(closedloop.__file__).parent
 JUDGES = (  # another judge, another verdict
     "evaluation/answers.py",
+    "evaluation/assessment.py",
     "evaluation/comparison.py",
     "evaluation/gate.py",
+    "evaluation/generation.py",
     "evaluation/intervals.py",
+    "evaluation/judge.py",
+    "evaluation/likeness.py",
     "evaluation/metrics.py",
     "evaluation/numbers.py",
+    "evaluation/outcomes.py",
     "evaluation/parts.py",
-    "evaluation/passages.py",
     "evaluation/predictions.py",
     "evaluation/wording.py",
     "registration.py",

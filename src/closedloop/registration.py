@@ -10,7 +10,8 @@ from closedloop.config import Params
 from closedloop.data.examples import ID, read_examples
 from closedloop.data.tensors import read_tensors
 from closedloop.errors import ClosedLoopError, RegistryError
-from closedloop.evaluation.answers import answers_of, read_answers
+from closedloop.evaluation.answers import read_answers
+from closedloop.evaluation.assessment import assess
 from closedloop.evaluation.comparison import Comparison
 from closedloop.evaluation.gate import Verdict, judge
 from closedloop.evaluation.parts import TAG, compare_by_parts, known_parts, part_digests, part_names
@@ -31,6 +32,7 @@ from closedloop.registry.aliases import (
     moves,
     standing_champion,
 )
+from closedloop.registry.judge import load_judge
 from closedloop.registry.runs import LOST, Run, create_run, exists, log_dataset, run_name, stand_in
 from closedloop.registry.store import connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
@@ -228,7 +230,8 @@ def _compare(
     recent = [example for example, part in ids if part not in known]
     try:
         predictor = load_version(client, name, champion).predictor
-        theirs = answers_of(examples, predictor.answers(examples), predictor.target)
+        judged_by = read_json(paths.report("evaluation.json")).get("judge", {}).get("version")
+        theirs = assess(predictor, examples, params, load_judge(params, judged_by))
         return *compare_by_parts(read_answers(paths.predictions), theirs, recent, params.gate), ""
     except ClosedLoopError as error:
         return None, None, f"it cannot be compared with: {error}"

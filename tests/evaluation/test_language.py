@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from closedloop.config import Evaluation
 from closedloop.data.examples import ID
 from closedloop.errors import DataError
+from closedloop.evaluation.answers import answers_of
 from closedloop.evaluation.comparison import compare
 from closedloop.evaluation.language import headline
-from closedloop.evaluation.passages import Passages
+from closedloop.evaluation.outcomes import Outcomes
 from closedloop.targets import Text
 from closedloop.tasks.texts.ngram_model import NGramModel
 
@@ -35,7 +36,7 @@ def test_the_baseline_gives_the_characters_after_a_text_probabilities_that_add_u
 
 @given(st.lists(st.floats(0.1, 6), min_size=2, max_size=40))
 def test_bits_and_perplexity_say_what_nats_say(nats: list[float]) -> None:
-    found = headline(Passages([str(row) for row in range(len(nats))], np.array(nats)), CONFIG)
+    found = headline(Outcomes([str(row) for row in range(len(nats))], "nats", np.array(nats)), CONFIG)
     for name, scale in (("bits", lambda one: one / np.log(2)), ("perplexity", np.exp)):
         for bound in ("value", "low", "high"):
             assert getattr(found[name], bound) == pytest.approx(scale(getattr(found["nats"], bound)), rel=1e-2)
@@ -43,15 +44,15 @@ def test_bits_and_perplexity_say_what_nats_say(nats: list[float]) -> None:
 
 def test_a_model_that_is_less_surprised_gains() -> None:
     ids, rng = [str(row) for row in range(60)], np.random.default_rng(0)
-    champion = Passages(ids, rng.normal(2, 0.1, 60))
-    found = compare(Passages(ids, champion.nats - 0.2), champion, "nats", 0.95)
+    champion = Outcomes(ids, "nats", rng.normal(2, 0.1, 60))
+    found = compare(Outcomes(ids, "nats", champion.values - 0.2), champion, "nats", 0.95)
     assert found.gain == pytest.approx(0.2) and found.low > 0
 
 
 @pytest.mark.parametrize("row", [-0.1, np.nan, np.inf])
 def test_what_is_no_surprise_is_told(row: float) -> None:
     with pytest.raises(DataError, match="no surprise in nats"):
-        Passages.of(pa.table({ID: ["a"]}), np.array([[row]]), Text(65))
+        answers_of(pa.table({ID: ["a"]}), np.array([[row]]), Text(65))
 
 
 def test_a_text_has_no_label() -> None:

@@ -14,16 +14,17 @@ from closedloop.data.tensors import read_tensors, write_tensors
 from closedloop.errors import ConfigError, TrainingError
 from closedloop.learning import training
 from closedloop.learning.precision import resolve_precision
+from closedloop.learning.record import Nowhere
 from closedloop.paths import Paths
 from closedloop.preparation.preprocessing import preprocess
 
 CONF = Path(__file__).parents[2] / "conf"
-SHORT = ["trainer.max_epochs=4", "model.filters=[8,8]", "model.dense=[16]"]
+SHORT = ("trainer.max_epochs=4", "model.filters=[8,8]", "model.dense=[16]")
 
 
-def digits(root: Path, *overrides: str) -> tuple[Params, Paths]:
+def digits(root: Path, *overrides: str, short: tuple[str, ...] = SHORT) -> tuple[Params, Paths]:
     """A preprocessed digits project."""
-    params = parse(composition.compose("digits", [*SHORT, *overrides], CONF), "test")
+    params = parse(composition.compose("digits", [*short, *overrides], CONF), "test")
     paths = Paths("digits", root)
     bunch = load_digits()
     write_idx(paths.raw / "images.idx", bunch.images.astype(np.uint8))
@@ -35,12 +36,23 @@ def digits(root: Path, *overrides: str) -> tuple[Params, Paths]:
 def train(params: Params, paths: Paths, stop_at: int = 0) -> training.Training:
     """Train; a failure in epoch `stop_at` stands for a kill."""
 
-    def log(_metrics: dict[str, float], epoch: int) -> None:
-        if epoch == stop_at:
-            raise RuntimeError("killed")
+    class Killed(Nowhere):
+        def log(self, metrics: dict[str, float], step: int) -> None:  # noqa: ARG002
+            if step == stop_at:
+                raise RuntimeError("killed")
 
     training.save_session(training.open_session(params, paths), paths)
-    return training.fit(params, paths, log)
+    return training.fit(params, paths, Killed())
+
+
+class Counting(Nowhere):
+    """Keeps the epochs that were trained."""
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def log(self, metrics: dict[str, float], step: int) -> None:  # noqa: ARG002
+        self.epochs.append(step)
 
 
 def weights(trained: training.Training) -> dict[str, torch.Tensor]:
@@ -69,9 +81,9 @@ def test_a_killed_run_goes_on_to_the_result_of_an_undisturbed_one(tmp_path: Path
     params, paths = digits(tmp_path / "killed")
     with pytest.raises(RuntimeError, match="killed"):
         train(params, paths, stop_at=killed_in)
-    epochs: list[int] = []
-    resumed = training.fit(params, paths, lambda _metrics, epoch: epochs.append(epoch))
-    assert epochs == list(range(killed_in, 5))
+    counting = Counting()
+    resumed = training.fit(params, paths, counting)
+    assert counting.epochs == list(range(killed_in, 5))
     assert same(weights(resumed), weights(undisturbed))
     assert resumed.history == undisturbed.history
     assert resumed.best == undisturbed.best
@@ -80,7 +92,9 @@ def test_a_killed_run_goes_on_to_the_result_of_an_undisturbed_one(tmp_path: Path
 def test_a_kill_between_the_last_epoch_and_the_outputs_trains_no_epoch_more(tmp_path: Path) -> None:
     params, paths = digits(tmp_path)
     first = train(params, paths)
-    again = training.fit(params, paths, lambda _metrics, _epoch: pytest.fail("an epoch was trained"))
+    counting = Counting()
+    again = training.fit(params, paths, counting)
+    assert not counting.epochs
     assert same(weights(first), weights(again))
     assert first.history == again.history
 

@@ -12,6 +12,7 @@ from closedloop.config import Params, load, parse
 from closedloop.evaluation.evaluate import evaluate
 from closedloop.files import write_json
 from closedloop.learning import training
+from closedloop.learning.record import Nowhere
 from closedloop.paths import Paths
 from closedloop.preparation.preprocessing import preprocess
 from closedloop.sources.acquire import acquire
@@ -26,7 +27,7 @@ def train_into(root: Path, overrides: list[str]) -> None:
     acquire(params, paths)
     write_json(paths.report("preprocess.json"), preprocess(params, paths))
     training.save_session(training.open_session(params, paths), paths)
-    trained = training.fit(params, paths, lambda _metrics, _epoch: None)
+    trained = training.fit(params, paths, Nowhere())
     training.save(trained, paths)
     training.close_session(paths)
     write_json(paths.run, {"run_id": "0" * 32, "seconds": 1.0})

@@ -13,7 +13,7 @@ from closedloop import composition
 from closedloop.config import Params, parse
 from closedloop.errors import ConfigError
 from closedloop.nested import put
-from closedloop.tasks.schema import KINDS, OF_TEXT
+from closedloop.tasks.schema import KINDS, ONLY_FOR
 from closedloop.tuning.space import configured, holds, read_space, with_values
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -42,11 +42,12 @@ def mistakes(space: dict[str, Any]) -> str:
 @pytest.mark.parametrize("model", sorted(path.stem for path in (CONF / "tune").glob("*.yaml")))
 def test_every_shipped_space_can_be_searched_and_holds_what_the_network_is_configured_with(model: str) -> None:
     tasks = {path.stem: yaml.safe_load(path.read_text())["task"] for path in (CONF / "task").glob("*.yaml")}
-    of_text = model == OF_TEXT["model.name"]
+    network = yaml.safe_load((CONF / "model" / f"{model}.yaml").read_text())["name"]
+    target = next((its for its, choices in ONLY_FOR.items() if choices["model.name"] == network), None)
     task = next(
         name
         for name, task in sorted(tasks.items())
-        if model in KINDS[task["kind"]].models and (task.get("target") == "text") == of_text
+        if network in KINDS[task["kind"]].models and target in (None, task.get("target"))
     )
     found = params(task=task, model=model)
     assert holds(read_space(found), configured(found))

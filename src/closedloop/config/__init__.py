@@ -9,11 +9,13 @@ from pydantic import Field, ValidationError, model_validator
 from closedloop.config.data import Composed, Preprocess, RemoteFile, Source, Task, Validation
 from closedloop.config.learning import EarlyStopping, Optimizer, Scheduler, Trainer, Transfer
 from closedloop.config.operation import (
+    ActionGate,
     AnyGate,
     ClassGate,
     Drill,
     Evaluation,
     Gate,
+    ImageGate,
     Log,
     Monitor,
     NumberGate,
@@ -27,13 +29,39 @@ from closedloop.config.tuning import Tune
 from closedloop.errors import ConfigError
 from closedloop.networks.schema import CNN, Augmentation, Model, NoAugmentation
 from closedloop.section import Section
-from closedloop.tasks.schema import KINDS, OF_CLASSES, OF_TEXT
+from closedloop.tasks.schema import KINDS, OF_CLASSES, ONLY_FOR
 
 __all__ = [
-    "CNN", "AnyGate", "ClassGate", "Composed", "Drill", "EarlyStopping", "Evaluation", "Log", "Monitor", "NumberGate",
+    "CNN",
+    "ActionGate",
+    "AnyGate",
+    "ClassGate",
+    "Composed",
+    "Drill",
+    "EarlyStopping",
+    "Evaluation",
+    "ImageGate",
+    "Log",
+    "Monitor",
+    "NumberGate",
     "Optimizer",
-    "Params", "Preprocess", "RemoteFile", "Retraining", "Scheduler", "Serving", "Source", "Task", "TextGate",
-    "Tracking", "Traffic", "Trainer", "Transfer", "Tune", "Validation", "load", "parse",
+    "Params",
+    "Preprocess",
+    "RemoteFile",
+    "Retraining",
+    "Scheduler",
+    "Serving",
+    "Source",
+    "Task",
+    "TextGate",
+    "Tracking",
+    "Traffic",
+    "Trainer",
+    "Transfer",
+    "Tune",
+    "Validation",
+    "load",
+    "parse",
 ]  # fmt: skip
 
 
@@ -88,10 +116,19 @@ class Params(Section):
             other = "default" if target == "classes" else target
             wrong.append(f"gate.target: {self.gate.target} does not go with task.target {target}; choose gate={other}")
         wrong += [
-            f"{key}: {chosen[key][0]} and task.target {target} do not go together; {name} and target text do"
-            for key, name in OF_TEXT.items()
-            if (chosen[key][0] == name) != (target == "text")
+            f"{key}: {chosen[key][0]} and task.target {target} do not go together; {name} and target {its} do"
+            for its, choices in ONLY_FOR.items()
+            for key, name in choices.items()
+            if (chosen[key][0] == name) != (target == its)
         ]
+        if target == "image":
+            asked = {"traffic.source": (self.traffic.source, "log"), "log.inputs": (self.log.inputs, "omit")}
+            wrong += [
+                f"{key}: {found} does not go with task.target image: requests hold noise, which is the same whatever "
+                "the world is like; new images to imitate are watched with traffic.source examples"
+                for key, (found, unfit) in asked.items()
+                if found == unfit
+            ]
         tested = self.retraining.min_labels * self.preprocess.feedback_test_share
         if tested < self.gate.min_recent:
             wrong.append(

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field, model_validator
 from closedloop.section import FileName, Name, Positive, Section, Share
 from closedloop.tasks.schema import KINDS, Features, Format, NoFeatures
 
+EMBEDDED = ("idx", "table", "episodes")  # formats
+
 
 class Composed(Section):
     """How params.yaml came about, so that it can be composed again and compared."""
@@ -24,17 +26,17 @@ class Task(Section):
     name: Name  # names the folders, the stages, the MLflow experiment and the registered model
     kind: Annotated[str, AfterValidator(_known_kind)]  # what an example is: the folder of tasks/ that reads it
     title: str
-    # what belongs to an example: one of several classes, a number, or nothing but how the text goes on
-    target: Literal["classes", "number", "text"] = "classes"
-    classes: list[str] = []
+    # what a model tells: one of several classes, a number, how a text goes on, what to do next, or it makes an image
+    target: Literal["classes", "number", "text", "image", "action"] = "classes"
+    classes: list[str] = []  # or the actions
     coverage: Annotated[float, Field(ge=0.5, le=0.99)] = 0.9  # share of numbers that the intervals are to hold
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if self.target != "classes" and self.classes:
-            raise ValueError(f"classes are named where target is classes: leave them out for a {self.target}")
-        if self.target == "classes" and len(self.classes) < 2:
-            raise ValueError("classes must name at least 2, or target be number or text")
+        if self.target not in ("classes", "action") and self.classes:
+            raise ValueError(f"classes are named where target is classes or action: leave them out for {self.target}")
+        if self.target in ("classes", "action") and len(self.classes) < 2:
+            raise ValueError("classes must name at least 2, or target be number, text or image")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("class names must be distinct")
         return self
@@ -71,9 +73,10 @@ class Source(Section):
         splits = sorted(self.format.splits)
         if splits not in (["all"], ["train"], ["test", "train"]):
             raise ValueError(f"the splits of format.parts must be [all], [train] or [train, test], not {splits}")
-        if self.kind == "embedded" and (splits != ["all"] or self.format.name not in ("idx", "table")):
+        if self.kind == "embedded" and (splits != ["all"] or self.format.name not in EMBEDDED):
             raise ValueError(
-                f"embedded data are idx or a table, one part whose split is 'all', not {self.format.name}, {splits}"
+                f"embedded data are {' or '.join(EMBEDDED)}, one part whose split is 'all', not "
+                f"{self.format.name}, {splits}"
             )
         names = [file.name for file in self.files]
         if len(set(names)) != len(names):

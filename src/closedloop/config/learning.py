@@ -11,7 +11,7 @@ class Optimizer(Section):
     name: Literal["adamw", "sgd"]
     lr: Annotated[float, Field(gt=0, le=100)]
     weight_decay: Annotated[float, Field(ge=0)] = 0
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd; adamw uses beta1 = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd; beta1 of adamw
     gradient_clip_norm: Annotated[float, Field(ge=0)] = 0  # 0: off
 
 

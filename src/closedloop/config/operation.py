@@ -13,6 +13,7 @@ class Evaluation(Section):
     resamples: Annotated[int, Field(ge=100)] = 1000
     seed: Annotated[int, Field(ge=0)] = 0
     calibration_bins: Annotated[int, Field(ge=2)] = 15
+    judge: str | None = None  # of images that are made: the registered classifier whose features they are compared in
 
 
 class AnyGate(Section):
@@ -57,7 +58,23 @@ class TextGate(AnyGate):
     metric: Literal["nats"] = "nats"
 
 
-Gate = Annotated[ClassGate | NumberGate | TextGate, Field(discriminator="target")]
+class ImageGate(AnyGate):
+    target: Literal["image"]
+    max_frechet: Annotated[float, Field(gt=0)]  # between made and real images, in the judge's features
+    min_precision: Share = 0  # share of the made images that look like real ones
+    min_recall: Share = 0  # share of the real images that look like made ones
+    min_class_share: Share = 0  # of the rarest class among what is made, as the judge sees them
+    max_copied: Share = 1  # share of the made images that lie closer to a training image than nearly all real ones do
+    metric: Literal["energy_score"] = "energy_score"
+
+
+class ActionGate(AnyGate):
+    target: Literal["action"]
+    min_return: float  # of an episode, on average
+    metric: Literal["return"] = "return"
+
+
+Gate = Annotated[ClassGate | NumberGate | TextGate | ImageGate | ActionGate, Field(discriminator="target")]
 
 
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]  # UTC
@@ -104,6 +121,7 @@ class Monitor(Section):
     max_accuracy_drop: Share = 0.03  # against the reference, beyond the window's interval
     max_mae_rise: Annotated[float, Field(ge=0)] = 0.2  # of numbers, in the same way: as a share of the reference's
     max_nats_rise: Annotated[float, Field(ge=0)] = 0.1  # of texts, in the same way: as a share of the reference's
+    max_return_drop: Share = 0.05  # of episodes, in the same way: as a share of the reference's
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of these intervals
     max_rows: Positive = 20_000  # a larger window is sampled down to this
     seed: Annotated[int, Field(ge=0)] = 0

@@ -1,4 +1,4 @@
-"""Predictions of any kind of target: about classes, about numbers, about how a text goes on."""
+"""What a model is judged by, whatever its target: predictions of classes, of numbers, or one figure an example."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from closedloop.data.examples import read_examples
 from closedloop.evaluation.numbers import LOW, Numbers
-from closedloop.evaluation.passages import NATS, Passages
+from closedloop.evaluation.outcomes import METRICS, NATS, Outcomes
 from closedloop.evaluation.predictions import Predictions
 from closedloop.targets import Number, Target, Text
 
-Answers = Predictions | Numbers | Passages
+Answers = Predictions | Numbers | Outcomes
 
 
 def answers_of(examples: pa.Table, rows: NDArray[np.float64], target: Target) -> Answers:
@@ -24,20 +24,21 @@ def answers_of(examples: pa.Table, rows: NDArray[np.float64], target: Target) ->
     if isinstance(target, Number):
         return Numbers.of(examples, rows, target)
     if isinstance(target, Text):
-        return Passages.of(examples, rows, target)
+        target.check_rows(rows.tolist())
+        return Outcomes.of(examples, rows[:, 0], NATS)
     return Predictions.of(examples, rows, target.to_json()["classes"])
 
 
 def read_answers(path: Path) -> Answers:
     """Read what `write` wrote; raises DataError when it is missing, broken or empty."""
     table = read_examples(path)
-    if NATS in table.column_names:
-        return Passages.from_table(table)
+    if set(METRICS) & set(table.column_names):
+        return Outcomes.from_table(table)
     return Numbers.from_table(table) if LOW in table.column_names else Predictions.read(path)
 
 
 def metrics_of(found: Answers) -> tuple[str, ...]:
     """What two models are compared on, the one that heads a report first."""
-    if isinstance(found, Passages):
-        return (NATS,)
+    if isinstance(found, Outcomes):
+        return (found.metric,)
     return ("mae", "mse") if isinstance(found, Numbers) else ("accuracy", "log_loss")

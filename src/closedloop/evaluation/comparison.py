@@ -10,7 +10,7 @@ from closedloop.errors import DataError
 from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.intervals import normal_quantile, resampled_sums
 from closedloop.evaluation.numbers import Numbers
-from closedloop.evaluation.passages import Passages
+from closedloop.evaluation.outcomes import HIGHER_IS_BETTER, Outcomes
 from closedloop.evaluation.predictions import Predictions
 
 MIN_RESAMPLED = 30  # pairs; a bootstrap of fewer has intervals that are far too short
@@ -43,8 +43,8 @@ def compare(
     """Compare two models' predictions on one set of examples.
 
     accuracy: more correct answers, with Tango's score interval for paired proportions. Any other metric is a mean of
-    losses, of which there should be less, with the paired bootstrap's percentile interval: log_loss of classes, mae and
-    mse of numbers. Rows may stand in another order.
+    losses, of which there should be less, or of returns, of which there should be more, with the paired bootstrap's
+    percentile interval. Rows may stand in another order.
 
     Raises DataError when examples, labels or targets differ, or when the examples are too few for a bootstrap.
     """
@@ -66,7 +66,8 @@ def compare(
         gains = champion_losses - losses
         means = resampled_sums(sparse.csr_array(gains[:, None]), resamples, seed)[:, 0] / pairs
         low, high = (float(q) for q in np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2]))
-        scores, gain = (float(losses.mean()), float(champion_losses.mean())), float(gains.mean())
+        sign = -1 if metric in HIGHER_IS_BETTER else 1
+        scores, gain = (sign * float(losses.mean()), sign * float(champion_losses.mean())), float(gains.mean())
         method = "paired bootstrap percentile"
     return Comparison(metric, pairs, *scores, gain, min(low, gain), max(high, gain), confidence, method)
 
@@ -90,7 +91,7 @@ def _paired(challenger: Answers, champion: Answers) -> Answers:
         return champion.paired_with(challenger, rows)
     if isinstance(challenger, Numbers) and isinstance(champion, Numbers):
         return champion.paired_with(challenger, rows)
-    if isinstance(challenger, Passages) and isinstance(champion, Passages):
+    if isinstance(challenger, Outcomes) and isinstance(champion, Outcomes):
         return champion.paired_with(challenger, rows)
     raise DataError("challenger and champion do not tell the same kind of thing: they cannot be compared")
 

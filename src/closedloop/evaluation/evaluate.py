@@ -10,14 +10,26 @@ from numpy.typing import NDArray
 from closedloop.config import Params
 from closedloop.data.examples import read_examples
 from closedloop.errors import DataError
-from closedloop.evaluation import classification, curves, figures, language, regression, regression_figures
-from closedloop.evaluation.answers import Answers, answers_of
-from closedloop.evaluation.baseline import against_baseline
+from closedloop.evaluation import (
+    classification,
+    control,
+    curves,
+    figures,
+    generation,
+    language,
+    outcome_report,
+    regression,
+    regression_figures,
+)
+from closedloop.evaluation.answers import Answers
+from closedloop.evaluation.assessment import assess, assess_baseline, seen
+from closedloop.evaluation.baseline import HEADLINES, against_baseline
 from closedloop.evaluation.calibration import reliability
+from closedloop.evaluation.judge import Judge
 from closedloop.evaluation.latency import measure
 from closedloop.evaluation.numbers import Numbers
+from closedloop.evaluation.outcomes import ENERGY, RETURN, Outcomes
 from closedloop.evaluation.parts import part_names
-from closedloop.evaluation.passages import Passages
 from closedloop.evaluation.predictions import Predictions
 from closedloop.evaluation.profile import profile
 from closedloop.files import atomic, write_json, write_text
@@ -29,32 +41,34 @@ from closedloop.tasks import get_task
 Look = Callable[[int], NDArray[np.uint8] | str]
 
 
-def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
+def evaluate(params: Params, paths: Paths, judge: Judge | None = None) -> dict[str, Any]:
     """Write predictions, reports, figures and the reference for drift; return the report.
 
-    Raises DataError when model and task do not belong together, an answer is none, or a class is absent.
+    `judge` is asked where images are made. Raises DataError when model and task do not belong together, an answer is
+    none, or a class is absent.
     """
     model = paths.model / "model.onnx"
     predictor = Predictor.load(model, paths.preprocessor)
     _require_same_target(predictor, params, paths)
     task, config = get_task(params.task.kind), params.evaluation
-    examples = read_examples(paths.examples("test"))
-    rows = predictor.answers(examples)
-    found = answers_of(examples, rows, predictor.target)
+    examples, training = read_examples(paths.examples("test")), read_examples(paths.examples("train"))
+    found = assess(predictor, examples, params, judge, training)
     report = _report(params, found, part_names(examples))
     report["serving"] = measure(predictor, examples, model, paths.preprocessor)
     print("fitting the baseline on the training split", flush=True)
-    baseline = task.baseline(read_examples(paths.examples("train")), examples, params)
-    report["baseline"] = against_baseline(found, baseline, examples, predictor.target, config)
+    baseline = task.baseline(training, examples, params)
+    simple = assess_baseline(baseline, examples, predictor.target, paths, judge)
+    report["baseline"] = against_baseline(found, baseline.name, simple, config)
 
     found.write(paths.predictions)
     write_json(paths.report("evaluation.json"), report)
-    reference = profile(task, examples, rows, predictor.target)
+    asked = seen(predictor, examples, params)
+    reference = profile(task, asked, predictor.answers(asked), predictor.target)
     with atomic(paths.reference) as temporary:
         reference.to_parquet(temporary, index=False)
     figures.training_curves(paths.report("history.csv"), paths.figures / "training.png")
-    if isinstance(found, Passages):
-        _show_passages(found, report, lambda row: task.look(examples, row), predictor, paths)
+    if isinstance(found, Outcomes):
+        _show_outcomes(found, report, lambda row: task.look(examples, row), predictor, paths)
     elif isinstance(found, Numbers):
         _show_numbers(found, report, lambda row: task.look(examples, row), paths)
     else:
@@ -63,11 +77,13 @@ def evaluate(params: Params, paths: Paths) -> dict[str, Any]:
 
 
 def _report(params: Params, found: Answers, parts: list[str]) -> dict[str, Any]:
-    if isinstance(found, Passages):
-        return language.report(params.task.name, found, parts, params.evaluation)
+    name, config = params.task.name, params.evaluation
+    if isinstance(found, Outcomes):
+        report = outcome_report.report(name, found, parts, config, HEADLINES[found.metric])
+        return {**report, **generation.facts(found.evidence)} if found.metric == ENERGY else report
     if isinstance(found, Numbers):
-        return regression.report(params.task.name, found, parts, params.evaluation)
-    return classification.report(params.task.name, found, parts, params.evaluation)
+        return regression.report(name, found, parts, config)
+    return classification.report(name, found, parts, config)
 
 
 def _show_classes(found: Predictions, report: dict[str, Any], look: Look, params: Params, paths: Paths) -> None:
@@ -84,7 +100,7 @@ def _show_classes(found: Predictions, report: dict[str, Any], look: Look, params
 
 def _show_numbers(found: Numbers, report: dict[str, Any], look: Look, paths: Paths) -> None:
     calibration = regression.calibration(found)
-    write_json(paths.report("metrics.json"), regression.flat(report))
+    write_json(paths.report("metrics.json"), outcome_report.flat(report))
     _write_table(paths, "calibration.csv", calibration)
     _write_table(paths, "confusion.csv", regression.ranges(found))
     regression_figures.predicted(found, report, paths.figures / "predicted.png")
@@ -93,14 +109,26 @@ def _show_numbers(found: Numbers, report: dict[str, Any], look: Look, paths: Pat
     regression_figures.mistakes(found, look, paths.figures / "mistakes.png")
 
 
-def _show_passages(found: Passages, report: dict[str, Any], look: Look, predictor: Predictor, paths: Paths) -> None:
-    write_json(paths.report("metrics.json"), language.flat(report))
-    _write_table(paths, "calibration.csv", language.by_passage(found))
+def _show_outcomes(found: Outcomes, report: dict[str, Any], look: Look, predictor: Predictor, paths: Paths) -> None:
+    write_json(paths.report("metrics.json"), outcome_report.flat(report))
+    _write_table(paths, "calibration.csv", outcome_report.by_example(found))
     _write_table(paths, "confusion.csv", pd.DataFrame({"actual": [], "predicted": []}))
+    if found.metric == ENERGY:
+        generation.samples(found, report, paths.figures / "samples.png")
+        generation.neighbours(found, paths.figures / "neighbours.png")
+        generation.made_classes(report, paths.figures / "classes.png")
+    elif found.metric == RETURN:
+        control.returns(found, report, paths.figures / "returns.png")
+        control.paths(found, paths.figures / "episodes.png")
+    else:
+        _show_passages(found, report, look, predictor, paths)
+
+
+def _show_passages(found: Outcomes, report: dict[str, Any], look: Look, predictor: Predictor, paths: Paths) -> None:
     language.surprise(found, report, paths.figures / "surprise.png")
     begun = [str(look(row))[: language.BEGINNING] for row in range(min(language.SAMPLES, len(found.ids)))]
     written = [
-        "".join(predictor.written({"prompt": text, "length": language.WRITTEN, "seed": seed}))
+        predictor.made({"prompt": text, "length": language.WRITTEN, "seed": seed})["text"]
         for seed, text in enumerate(begun)
     ]
     language.samples(list(zip(begun, written, strict=True)), paths.figures / "samples.png")

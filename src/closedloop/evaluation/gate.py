@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from closedloop.config import AnyGate, ClassGate, NumberGate, TextGate
+from closedloop.config import ActionGate, AnyGate, ClassGate, ImageGate, NumberGate, TextGate
 from closedloop.evaluation.comparison import Comparison
 
 MEGABYTE = 1e6  # bytes
@@ -103,7 +103,22 @@ def _quality_floors(official: dict[str, Any], gate: AnyGate) -> list[Check]:
         return checks
     if isinstance(gate, TextGate):
         return [_at_most("nats a character", _value(metrics, "nats"), gate.max_nats, "gate.max_nats")]
-    assert isinstance(gate, ClassGate)  # noqa: S101  there is no third
+    if isinstance(gate, ActionGate):
+        return [_at_least("return of an episode", _value(metrics, "return"), gate.min_return, "gate.min_return")]
+    if isinstance(gate, ImageGate):
+        return [
+            _at_most("Fréchet distance", _value(metrics, "frechet"), gate.max_frechet, "gate.max_frechet"),
+            _at_least("precision", _value(metrics, "precision"), gate.min_precision, "gate.min_precision"),
+            _at_least("recall", _value(metrics, "recall"), gate.min_recall, "gate.min_recall"),
+            _at_least(
+                "share of the rarest class",
+                _value(metrics, "rarest_class"),
+                gate.min_class_share,
+                "gate.min_class_share",
+            ),
+            _at_most("share of copies", _value(metrics, "copied"), gate.max_copied, "gate.max_copied"),
+        ]
+    assert isinstance(gate, ClassGate)  # noqa: S101  there is no other
     recalls = {str(row.get("class")): _finite(row.get("recall")) for row in official.get("classes", [])}
     unknown = [name for name, recall in recalls.items() if recall is None]
     worst = min((name for name in recalls), key=lambda name: recalls[name] or 0, default="?")

@@ -63,14 +63,6 @@ def headline(found: Numbers, config: Evaluation) -> dict[str, Interval]:
     }
 
 
-def flat(report: dict[str, Any]) -> dict[str, float]:
-    """The headlines as one flat table, for `dvc metrics show` and `dvc metrics diff`."""
-    rows: dict[str, float] = {}
-    for name, interval in report["metrics"].items():
-        rows |= {name: interval["value"], f"{name}_low": interval["low"], f"{name}_high": interval["high"]}
-    return rows | {f"baseline_{HEADLINE}": report["baseline"]["metrics"][HEADLINE]["value"]}
-
-
 def calibration(found: Numbers) -> pd.DataFrame:
     """A row for each tenth of the examples by their prediction: its mean, that of the true numbers, and how many of
     these the intervals hold."""

@@ -8,8 +8,12 @@ NAMES = {
     "r2": "R2",
     "roc_auc": "area under ROC",
     "nats": "nats a character",
+    "frechet": "Fréchet distance",
+    "return": "return of an episode",
+    "rarest_class": "share of the rarest class",
+    "copied": "share of copies",
 }
-SHARES = ("accuracy", "coverage")
+SHARES = ("accuracy", "coverage", "precision", "recall", "rarest_class", "copied")
 
 
 def metric_name(metric: str) -> str:

@@ -12,6 +12,8 @@ PACKAGE = Path(__file__).parents[1]
 # the sections of the configuration among them
 INFLUENCE: Any = {
     "task": {"classes", "kind", "name"},
+    "preprocess": {"features"},
+    "source": {"format"},
     **dict.fromkeys(("seed", "model", "augmentation", "optimizer", "scheduler", "trainer", "transfer"), True),
 }
 

@@ -17,7 +17,7 @@ def build_optimizer(network: nn.Module, config: Optimizer) -> torch.optim.Optimi
     others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999))
+        return torch.optim.AdamW(groups, lr=config.lr, betas=(config.momentum, 0.999))
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
 
 

@@ -14,7 +14,13 @@ class Progress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         total = int(trainer.estimated_stepping_batches)
-        self._bar = tqdm(total=total, initial=trainer.global_step, desc="train", unit="batch", mininterval=1)
+        self._bar = tqdm(
+            total=total,
+            initial=int(trainer.current_epoch * trainer.num_training_batches),
+            desc="train",
+            unit="batch",
+            mininterval=1,
+        )
 
     def on_train_batch_end(self, *_args: Any) -> None:
         if self._bar is not None:

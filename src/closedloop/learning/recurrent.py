@@ -1,6 +1,6 @@
 """Learning how a text goes on: truncated backpropagation through time, and the model that is served."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from closedloop.config import Params
 from closedloop.data.datamodule import Batch
 from closedloop.data.tensors import TARGETS
 from closedloop.learning.export import Served
+from closedloop.learning.record import Record
 from closedloop.learning.supervised import EpochModule
 from closedloop.networks.char_lstm import CharLSTM, State
 from closedloop.targets.text import NEXT
@@ -29,21 +30,19 @@ class RecurrentModule(EpochModule):
         self,
         network: nn.Module,
         params: Params,
-        log: Callable[[dict[str, float], int], None],
+        record: Record,
         frozen: Iterable[nn.Module] = (),
         *,
         pieces: int,
     ) -> None:
         """`pieces`: into how many each training passage is cut."""
-        super().__init__(network, params, log, frozen)
+        super().__init__(network, params, record, frozen)
         self._pieces = pieces
-        self._state: State | None = None
+        self._state: State = network.start(0)  # type: ignore[operator]  # the network is a CharLSTM: see `_network`
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         tokens, targets = batch[TOKENS], batch[TARGETS]
-        begins = index % self._pieces == 0 or self._state is None
-        state = self._network.start(len(tokens)) if begins else self._state
-        assert state is not None  # noqa: S101  begun above
+        state = self._network.start(len(tokens)) if index % self._pieces == 0 else self._state
         logits, hidden, cell = self._network(tokens, *state)
         self._state = (hidden.detach(), cell.detach())
         loss = nats(logits, targets).mean()

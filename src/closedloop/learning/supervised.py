@@ -1,7 +1,7 @@
 """Learning a labelled task by minimising the loss of its target."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +14,7 @@ from closedloop.data.tensors import TARGETS
 from closedloop.errors import TrainingError
 from closedloop.learning.objectives import Objective
 from closedloop.learning.optimization import build_optimizer, build_scheduler
+from closedloop.learning.record import Record
 from closedloop.networks.augmentation import augment
 
 COUNT = "examples"
@@ -22,21 +23,21 @@ COUNT = "examples"
 class EpochModule(pl.LightningModule):
     """What all trainings share: metrics are summed on the device and read once an epoch, never once a step.
 
-    `history` has one row of metrics an epoch and travels in the checkpoints; each is handed to `log(metrics, epoch)`.
+    `history` has one row of metrics an epoch and travels in the checkpoints; each goes to the record.
     """
 
     def __init__(
         self,
         network: nn.Module,
         params: Params,
-        log: Callable[[dict[str, float], int], None],
+        record: Record,
         frozen: Iterable[nn.Module] = (),
     ) -> None:
         """`frozen`: parts of the network whose batch statistics stay as they are, as well."""
         super().__init__()
         self.network, self.params = network, params
         self.history: list[dict[str, float]] = []
-        self._log, self._frozen = log, tuple(frozen)
+        self._record, self._frozen = record, tuple(frozen)
         self._sums: dict[str, dict[str, Tensor]] = {}
 
     def on_train_epoch_start(self) -> None:
@@ -70,7 +71,7 @@ class EpochModule(pl.LightningModule):
             )
         epoch = self.current_epoch + 1
         self.history.append({"epoch": epoch, **metrics})
-        self._log(metrics, epoch)
+        self._record.log(metrics, epoch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history
@@ -93,10 +94,10 @@ class SupervisedModule(EpochModule):
         network: nn.Module,
         objective: Objective,
         params: Params,
-        log: Callable[[dict[str, float], int], None],
+        record: Record,
         frozen: Iterable[nn.Module] = (),
     ) -> None:
-        super().__init__(network, params, log, frozen)
+        super().__init__(network, params, record, frozen)
         self.objective = objective
 
     def forward(self, **inputs: Tensor) -> Tensor:

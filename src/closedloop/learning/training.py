@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from closedloop.learning.influences import influences
 from closedloop.learning.learners import Learner, learner_of
 from closedloop.learning.precision import resolve_precision
 from closedloop.learning.progress import Progress
+from closedloop.learning.record import Record
 from closedloop.learning.transfer import take_over, trunk
 from closedloop.networks.build import Input, build_network
 from closedloop.paths import Paths
@@ -78,8 +79,8 @@ def _digest(params: Params, paths: Paths) -> str:
     return hashlib.sha256(json.dumps(influences(params, paths), sort_keys=True).encode()).hexdigest()
 
 
-def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], None]) -> Training:
-    """Train, or go on with what an unfinished run left in paths.unfinished; `log(metrics, epoch)` is called each epoch.
+def fit(params: Params, paths: Paths, record: Record) -> Training:
+    """Train, or go on with what an unfinished run left in paths.unfinished; each epoch goes to the record.
 
     Raises TrainingError when the loss stops being a number, ConfigError when the hardware asked for is absent.
     """
@@ -101,10 +102,10 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         params.trainer.device_memory_share,
         steps=learner.steps,
     )
-    network = build_network(params.model, inputs, learner.width)
+    network = build_network(params.model, learner.inputs(inputs), learner.width)
     taken = take_over(network, params.transfer) if params.transfer.chosen else 0
-    module = learner.module(network, log, trunk(network) if params.transfer.frozen else ())
-    trainer = _trainer(params, paths)
+    module = learner.module(network, record, trunk(network) if params.transfer.frozen else ())
+    trainer = _trainer(params, paths, clipped=module.automatic_optimization)
     precision = str(trainer.precision)
     finished = paths.unfinished / "finished"
     started = time.monotonic()
@@ -122,7 +123,8 @@ def fit(params: Params, paths: Paths, log: Callable[[dict[str, float], int], Non
         write_json(finished, module.history)
     seconds = time.monotonic() - started
     best_weights = torch.load(paths.unfinished / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict({name.removeprefix("network."): value for name, value in best_weights.items()})
+    own = "network."  # a module may have more to remember than the network
+    network.load_state_dict({name[len(own) :]: value for name, value in best_weights.items() if name.startswith(own)})
     best = min(module.history, key=lambda row: row["val/loss"])
     facts = {
         "epochs": len(module.history),
@@ -165,7 +167,8 @@ def _inputs(tensors: Path) -> dict[str, Input]:
     }
 
 
-def _trainer(params: Params, paths: Paths) -> pl.Trainer:
+def _trainer(params: Params, paths: Paths, *, clipped: bool) -> pl.Trainer:
+    """`clipped`: it clips gradients, which a module that takes its steps by itself does on its own."""
     settings = params.trainer
     if settings.accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("trainer.accelerator is gpu, but torch sees no CUDA device; set it to auto or cpu")
@@ -190,7 +193,7 @@ def _trainer(params: Params, paths: Paths) -> pl.Trainer:
         accelerator=settings.accelerator,
         devices=1,
         precision=resolve_precision(settings.precision, settings.accelerator),
-        gradient_clip_val=params.optimizer.gradient_clip_norm or None,
+        gradient_clip_val=(clipped and params.optimizer.gradient_clip_norm) or None,
         callbacks=callbacks,
         logger=False,
         deterministic=True,

@@ -10,7 +10,7 @@ from pandas.api.types import infer_dtype
 from closedloop.config import Monitor
 from closedloop.data.examples import ID, LABEL
 from closedloop.errors import DataError
-from closedloop.evaluation.passages import NATS
+from closedloop.evaluation.outcomes import NATS, RETURN
 from closedloop.evaluation.profile import VERSION
 from closedloop.monitoring import quality
 from closedloop.monitoring.service import LATENCY, TIME
@@ -20,7 +20,7 @@ METHODS = {NUMBER: "Kolmogorov-Smirnov", CATEGORY: "chi-square of homogeneity"}
 EFFECTS = {NUMBER: "KS distance", CATEGORY: "Cramer's V"}
 SHOWN = 3  # columns or categories that a reason names
 # columns that say who, when and how fast, not what; and how good an answer was, which is judged as quality
-NOT_JUDGED = (ID, LABEL, VERSION, TIME, LATENCY, NATS)
+NOT_JUDGED = (ID, LABEL, VERSION, TIME, LATENCY, NATS, RETURN)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from closedloop.config import Params
 from closedloop.data.examples import ID, LABEL, PART, read_examples
 from closedloop.data.partitions import is_feedback
 from closedloop.errors import ConfigError, DataError
+from closedloop.evaluation.outcomes import NATS, RETURN
 from closedloop.evaluation.parts import TAG
-from closedloop.evaluation.passages import NATS
 from closedloop.evaluation.profile import CONFIDENCE, PREDICTION, VERSION, WIDTH, add_answers
 from closedloop.files import atomic
 from closedloop.monitoring.schedule import require_settled
@@ -115,7 +115,7 @@ def profile_of(answers: pa.Table, reference: pd.DataFrame, target: Target) -> pd
 
     What could not be described is missing. Raises DataError where the descriptors are others than the reference's.
     """
-    names = [name for name in reference.columns if name not in (ID, WIDTH, NATS, *ANSWERED)]
+    names = [name for name in reference.columns if name not in (ID, WIDTH, NATS, RETURN, *ANSWERED)]
     described = [json.loads(text) if text else {} for text in answers.column("descriptors").to_pylist()]
     found = set().union(*described)
     if found and found != set(names):

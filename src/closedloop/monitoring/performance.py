@@ -20,9 +20,9 @@ from scipy.special import expit, logit
 
 from closedloop.config import Monitor
 from closedloop.data.examples import LABEL
-from closedloop.evaluation.passages import NATS
+from closedloop.evaluation.outcomes import NATS, RETURN
 from closedloop.evaluation.profile import CONFIDENCE, WIDTH
-from closedloop.monitoring.quality import MAE, absolute_errors, correctness, metric_of
+from closedloop.monitoring.quality import MAE, NONE, absolute_errors, correctness, metric_of
 
 Floats = NDArray[np.float64]
 
@@ -84,8 +84,8 @@ def accuracy_from_confidence(reference: pd.DataFrame, window: pd.DataFrame) -> f
 
 def estimate_quality(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor) -> dict[str, Any] | None:
     """What the window's labels would probably say: the accuracy of classes, the mean absolute error of numbers."""
-    if metric_of(reference) == NATS:
-        return None  # it is measured: a text needs no label
+    if metric_of(reference) in (NATS, RETURN, NONE):
+        return None  # it is measured, as a text needs no label; or no label could say
     estimate = estimate_mae if metric_of(reference) == MAE else estimate_accuracy
     return estimate(reference, window, config)
 

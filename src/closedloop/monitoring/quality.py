@@ -10,19 +10,24 @@ from scipy import stats
 
 from closedloop.config import Monitor
 from closedloop.data.examples import LABEL
-from closedloop.evaluation.passages import NATS
+from closedloop.evaluation.outcomes import NATS, RETURN
 from closedloop.evaluation.profile import PREDICTION, WIDTH
 from closedloop.monitoring.service import share_at_least
 
 ACCURACY, MAE = "accuracy", "mae"
-METRICS = (ACCURACY, MAE, NATS)  # of which a report has one
+METRICS = (ACCURACY, MAE, NATS, RETURN)  # of which a report has one
+NONE = ""  # of answers that no label could judge
 ESTIMATED = "estimated_"  # before the metric: without labels
 
 
 def metric_of(profile: pd.DataFrame) -> str:
-    """Which metric the answers of a profile are judged by."""
+    """Which metric the answers of a profile are judged by; NONE where they are not."""
     if NATS in profile:
         return NATS
+    if RETURN in profile:
+        return RETURN
+    if PREDICTION not in profile:
+        return NONE
     return MAE if WIDTH in profile else ACCURACY
 
 
@@ -70,7 +75,11 @@ def judge_quality(reference: pd.DataFrame, window: pd.DataFrame, config: Monitor
     metric = metric_of(reference)
     if metric == NATS:  # a text says by itself how it goes on
         return _judge_mean(reference[NATS].to_numpy(), window[NATS].to_numpy(), config)
-    if window[LABEL].notna().sum() < config.min_labels or not reference[LABEL].notna().any():
+    if metric == RETURN:  # of whole episodes: single requests, as the log has them, tell nothing of it
+        if RETURN not in window:
+            return None
+        return _judge_mean(reference[RETURN].to_numpy(), window[RETURN].to_numpy(), config)
+    if metric == NONE or window[LABEL].notna().sum() < config.min_labels or not reference[LABEL].notna().any():
         return None
     if metric == MAE:
         return _judge_mean(absolute_errors(reference), absolute_errors(window), config)
@@ -109,6 +118,8 @@ def has_worsened(metric: str, figure: dict[str, Any] | None, config: Monitor) ->
     """Whether the whole interval lies beyond what the reference and the configuration allow."""
     if figure is None:
         return False
+    if metric == RETURN:
+        return bool(figure["high"] < figure["reference"] * (1 - config.max_return_drop))
     if metric != ACCURACY:
         return bool(figure["low"] > figure["reference"] * (1 + _allowed(metric, config)))
     return bool(figure["high"] < figure["reference"] - config.max_accuracy_drop)
@@ -119,7 +130,11 @@ def reasons(metric: str, figure: dict[str, Any] | None, config: Monitor, *, esti
     if figure is None or not has_worsened(metric, figure, config):
         return []
     said = [number(metric, figure[key]) for key in ("value", "low", "high", "reference")]
-    if metric != ACCURACY:
+    if metric == RETURN:
+        limit = (
+            f"certainly more than monitor.max_return_drop {config.max_return_drop:.0%} below the reference's {said[3]}"
+        )
+    elif metric != ACCURACY:
         allowed = _allowed(metric, config)
         limit = f"certainly more than monitor.max_{metric}_rise {allowed:.0%} above the reference's {said[3]}"
     else:
@@ -133,7 +148,7 @@ def _allowed(metric: str, config: Monitor) -> float:
 
 
 def in_words(metric: str) -> str:
-    return {MAE: "mean absolute error", NATS: "nats a character"}.get(metric, metric)
+    return {MAE: "mean absolute error", NATS: "nats a character", RETURN: "return of an episode"}.get(metric, metric)
 
 
 def number(metric: str, value: float) -> str:

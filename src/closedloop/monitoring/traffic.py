@@ -14,6 +14,7 @@ from closedloop.config import Params, Traffic
 from closedloop.data.examples import ID, read_examples
 from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
+from closedloop.evaluation.assessment import seen
 from closedloop.evaluation.profile import VERSION, profile
 from closedloop.files import atomic, read_json
 from closedloop.paths import Paths
@@ -36,6 +37,7 @@ def observe(
     if config is not None:
         rng = np.random.default_rng(config.seed)
         examples = task.shift(draw_window(examples, config.window, rng), config.scenario, config.severity, rng)
+    examples = seen(predictor, examples, params)
     frame = profile(task, examples, predictor.answers(examples), predictor.target)
     frame[VERSION] = version
     return frame

@@ -8,18 +8,23 @@ from torch import nn
 from closedloop.networks.char_lstm import CharLSTM
 from closedloop.networks.cnn import CNN
 from closedloop.networks.cnn_gru import CNNGRU
+from closedloop.networks.gan import GAN
 from closedloop.networks.mlp import MLP
+from closedloop.networks.policy import Policy
 from closedloop.networks.resnet import ResNet
 from closedloop.networks.schema import CNN as CNNConfig
 from closedloop.networks.schema import CNNGRU as CNNGRUConfig
+from closedloop.networks.schema import GAN as GANConfig
 from closedloop.networks.schema import MLP as MLPConfig
 from closedloop.networks.schema import CharLSTM as CharLSTMConfig
 from closedloop.networks.schema import Model
+from closedloop.networks.schema import Policy as PolicyConfig
 from closedloop.networks.schema import ResNet as ResNetConfig
 from closedloop.networks.schema import TextLSTM as TextLSTMConfig
 from closedloop.networks.schema import TextTransformer as TextTransformerConfig
 from closedloop.networks.text_lstm import TextLSTM
 from closedloop.networks.text_transformer import TextTransformer
+from closedloop.tasks.control.cartpole import SCALE
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ def build_network(config: Model, inputs: Mapping[str, Input], outputs: int) -> n
         case TextTransformerConfig():
             tokens, ngrams = inputs["tokens"], inputs["ngrams"]
             return TextTransformer(config, tokens.shape[0], tokens.cardinalities[0], ngrams.cardinalities[0], outputs)
+        case GANConfig():
+            channels, height, width = inputs["inputs"].shape
+            return GAN(config, inputs["noise"].shape[0], (channels, height, width))
+        case PolicyConfig():
+            return Policy(config, SCALE, outputs)
         case CharLSTMConfig():
             return CharLSTM(config, inputs["tokens"].cardinalities[0])
         case TextLSTMConfig():

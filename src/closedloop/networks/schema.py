@@ -128,7 +128,47 @@ class CharLSTM(Section):
         return f"{self.layers}x{self.hidden}"
 
 
-Model = Annotated[CNN | ResNet | CNNGRU | MLP | TextTransformer | TextLSTM | CharLSTM, Field(discriminator="name")]
+class GAN(Section):
+    """Makes images out of noise, and learns it against a discriminator."""
+
+    name: Literal["gan"]
+    # maps of the generator: at a quarter of the image's size, at half and at all of it
+    generator: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [256, 128, 64]
+    discriminator: Annotated[list[Positive], Field(min_length=1, max_length=4)] = [64, 128]  # each halves the image
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3  # of the discriminator
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.999  # of the generator's weights, kept in each step; 0: none
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return "-".join(map(str, self.generator))
+
+
+class Policy(Section):
+    """Chooses actions, and learns it from what comes of them."""
+
+    name: Literal["policy"]
+    algorithm: Literal["dqn", "reinforce", "actor_critic"]
+    hidden: Annotated[list[Positive], Field(min_length=1)] = [64, 64]
+    discount: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of what comes a step later
+    entropy: Annotated[float, Field(ge=0)] = 0.01  # reinforce, actor_critic: how much chance is worth
+    steps: Positive = 32  # actor_critic: after which it learns
+    smoothing: Annotated[float, Field(ge=0, le=1)] = 0.95  # actor_critic: lambda of the generalised advantages
+    memory: Annotated[int, Field(ge=100, le=10_000_000)] = 50_000  # dqn: transitions that are remembered
+    batch: Positive = 128  # dqn: of them, in each step of learning
+    follow: Annotated[float, Field(gt=0, le=1)] = 0.01  # dqn: of the slower copy, in each step
+    curiosity: Annotated[float, Field(ge=0, le=1)] = 0.05  # dqn: share of actions that are drawn in the end
+    curious_share: Annotated[float, Field(gt=0, le=1)] = 0.3  # dqn: of the training, until that share is reached
+
+    @property
+    def shape(self) -> str:
+        """The sizes that tell one such network from another, for the names of runs."""
+        return f"{self.algorithm} {'-'.join(map(str, self.hidden))}"
+
+
+Model = Annotated[
+    CNN | ResNet | CNNGRU | MLP | TextTransformer | TextLSTM | CharLSTM | GAN | Policy, Field(discriminator="name")
+]
 
 
 class NoAugmentation(Section):

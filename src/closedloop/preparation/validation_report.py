@@ -19,6 +19,14 @@ from closedloop.tasks.images.request import encode_png
 
 PICTURES = 200  # at most, in the grid of samples
 PER_CLASS = 10
+# what examples are said to be, and how they are counted, where no classes are told
+TOLD = {"number": "a number each", "text": "a running text", "image": "to be imitated", "action": "episodes"}
+GROUPED = {
+    "number": "Examples by the range of their numbers",
+    "text": "Passages",
+    "image": "Images",
+    "action": "Episodes",
+}
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -146,10 +154,8 @@ def render(result: ValidationResult, examples: pa.Table | None, task: Task, para
 
     return environment.from_string(FIGURE + PAGE).render(
         task=params.task,
-        told={"number": "a number each", "text": "a running text"}.get(params.task.target)
-        or f"{len(params.task.classes)} classes",
-        grouped={"number": "Examples by the range of their numbers", "text": "Passages"}.get(params.task.target)
-        or "Examples of each class",
+        told=TOLD.get(params.task.target) or f"{len(params.task.classes)} classes",
+        grouped=GROUPED.get(params.task.target, "Examples of each class"),
         source=params.source,
         result=result,
         examples=0 if examples is None else examples.num_rows,

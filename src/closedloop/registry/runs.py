@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from closedloop.config import Params
 from closedloop.lineage import git_commit, library_versions
@@ -37,6 +39,10 @@ class Run:
 
         now = int(time.time() * 1000)
         self.client.log_batch(self.id, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
+
+    def show(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
+        """Log a picture at a step; MLflow's page of the run shows those of one name as a series."""
+        self.client.log_image(self.id, picture if picture.ndim == 3 else picture[:, :, None], key=name, step=step)
 
     @property
     def started(self) -> str:

@@ -54,8 +54,8 @@ def document(params: Params, champion: Loaded | None, keys: Keys) -> Node:
         predict["post"]["responses"]["200"]["content"][STREAM] = {
             "schema": {
                 **TEXT,
-                "description": "for `Accept: text/event-stream` and one example: an event `prediction` without its "
-                "text, events `text` with a piece of it each, and an event `end`",
+                "description": "for `Accept: text/event-stream` and one example: an event `prediction` without what is "
+                "made, events with a part of that each, and an event `end`",
             }
         }
     return {

@@ -29,8 +29,8 @@ from closedloop.tasks.base import BadRecord
 EXAMPLES = "examples"
 INLINE_EXAMPLES = 4  # more than this is worth the way to another thread
 Records = list[dict[str, Any]]
-Answered = tuple[list[list[float]], list[str] | None, list[str] | None]
-LOGGED = 255  # characters of a text that the log keeps
+Answered = tuple[list[list[float]], list[str] | None, list[dict[str, Any]] | None]
+TEXT, LOGGED = "text", 255  # characters of a written text that the log keeps
 
 
 class Predictions:
@@ -60,8 +60,8 @@ class Predictions:
     async def predict(self, request: Request) -> Response:
         """Answer one example or many; the answer is given once it is in the log.
 
-        A text is told while it is written to whoever takes a stream; the log then has all of it but the text, which the
-        logged request writes again.
+        What is made is told part by part to whoever takes a stream; the log then has all but that, which the logged
+        request makes again.
 
         Raises Refusal for whatever is wrong with the request, and when there is no model or no log.
         """
@@ -83,7 +83,7 @@ class Predictions:
         trace = trace_of(request.scope)
         trace.version, trace.examples = loaded.version, len(records)
         try:
-            rows, described, texts = await self._answer(loaded, records, len(body), many, stream)
+            rows, described, made = await self._answer(loaded, records, len(body), many, stream)
         except Exception as error:
             if role != CANARY:
                 raise
@@ -91,29 +91,29 @@ class Predictions:
                 events.emit("warning", "canary_failed", version=loaded.version, error=events.describe(error))
             loaded, role = champion, FALLBACK  # a trial costs nobody the answer; a wrong request the champion refuses
             trace.version = loaded.version
-            rows, described, texts = await self._answer(loaded, records, len(body), many, stream)
-        answers = self._as_logged(ids, records, rows, described, texts, loaded=loaded, role=role, began=began)
+            rows, described, made = await self._answer(loaded, records, len(body), many, stream)
+        answers = self._as_logged(ids, records, rows, described, made, loaded=loaded, role=role, began=began)
         await self._log(answers)
         self._metrics.predictions(loaded.version, role, answers, loaded.predictor.target)
         if challenger is not None and self._params.serving.challenger == "shadow":
             self._shadow.submit(challenger, ids, records)
         shown = [_shown(answer, loaded.predictor.target) for answer in answers]
         if stream:
-            return streamed(shown[0], loaded.predictor.written(records[0]), self._threads)
-        for one, text in zip(shown, texts or [], strict=False):
-            one["text"] = text
+            return streamed(shown[0], loaded.predictor.streamed(records[0]), self._threads)
+        if made:
+            shown = [{**answer, **more} for answer, more in zip(shown, made, strict=True)]
         return Response(orjson.dumps({"predictions": shown} if many else shown[0]), media_type=JSON)
 
     async def _answer(self, loaded: Loaded, records: Records, size: int, many: bool, stream: bool) -> Answered:
-        """The answer to each example, how it looked where requests are not kept, and what was written where that is
+        """The answer to each example, how it looked where requests are not kept, and what was made where that is
         asked for."""
         predictor, writes = loaded.predictor, loaded.predictor.writes and not stream
 
         def work() -> Answered:
             rows: list[list[float]] = predictor.predict(records).tolist()
             predictor.target.check_rows(rows)
-            texts = ["".join(predictor.written(record)) for record in records] if writes else None
-            return rows, self._recording.descriptors(predictor.preprocessor, records), texts
+            made = [predictor.made(record) for record in records] if writes else None
+            return rows, self._recording.descriptors(predictor.preprocessor, records), made
 
         try:
             quick = not self._recording.describes and not predictor.writes
@@ -129,7 +129,7 @@ class Predictions:
         records: Records,
         rows: list[list[float]],
         described: list[str] | None,
-        texts: list[str] | None,
+        made: list[dict[str, Any]] | None,
         *,
         loaded: Loaded,
         role: str,
@@ -140,8 +140,8 @@ class Predictions:
         answers = []
         for place, row in enumerate(rows):
             prediction, sure = target.logged(row)
-            if texts:
-                prediction = texts[place][:LOGGED]
+            if made:
+                prediction = made[place].get(TEXT, prediction)[:LOGGED]
             answers.append(
                 Answer(
                     id=ids[place],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from closedloop.errors import DataError
 from closedloop.files import read_json
 from closedloop.targets import Target, load_target
 from closedloop.tasks import get_task
-from closedloop.tasks.base import Arrays, Preprocessor, Writer
+from closedloop.tasks.base import Arrays, Preprocessor, Step, Writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,9 +67,11 @@ class Predictor:
 
         Raises BadRecord for the first record that cannot be decoded.
         """
-        if self.writes and len(records) > 1:  # texts are of any length, each by itself
-            self.preprocessor.decode(records)  # the first one that cannot be read is told by its place
-            return np.concatenate([self.predict([record]) for record in records])
+        if self.writes:  # of any length each, and so each by itself
+            if len(records) > 1:
+                self.preprocessor.decode(records)  # the first one that cannot be read is told by its place
+            asked = [self._ask(self.preprocessor.inputs([record])) for record in records]
+            return np.stack([answers.mean(axis=0) for answers in asked]).astype(np.float64)
         inputs = self.preprocessor.inputs(records)
         return self._run(
             {name: array[start : start + BATCH] for name, array in inputs.items()}
@@ -82,8 +85,15 @@ class Predictor:
 
     def _ask(self, batch: Arrays) -> NDArray[Any]:
         start = self._start(len(next(iter(batch.values())))) if self._remembered else {}
-        answers: NDArray[Any] = self.session.run(None, {**batch, **start})[0]
+        answers: NDArray[Any] = self.session.run(None, {**self._empty, **batch, **start})[0]
         return answers
+
+    @cached_property
+    def _empty(self) -> Arrays:
+        """No rows of each input that is left out; a model that makes something has two ways in, and takes one."""
+        if not self.writes or self._remembered:
+            return {}
+        return {one.name: np.zeros((0, *one.shape[1:]), np.float32) for one in self.session.get_inputs()}
 
     @cached_property
     def _remembered(self) -> dict[str, tuple[int, ...]]:
@@ -96,26 +106,43 @@ class Predictor:
 
     @cached_property
     def writes(self) -> bool:
-        """Whether it goes on with a text; asked of the preprocessor once, as each request wants to know."""
+        """Whether it makes something; asked of the preprocessor once, as each request wants to know."""
         return isinstance(self.preprocessor, Writer)
 
     def written(self, record: dict[str, Any]) -> Iterator[str]:
-        """The characters with which a text goes on, one by one; the record is known to be sound."""
-        state = self._start(1)
+        """What a record asks for, piece by piece; the record is known to be sound."""
+        return self._writer.write(record, self.stepping())
 
-        def step(tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+    def stepping(self) -> Step:
+        """The model as a function that remembers what it carries from one call to the next."""
+        state, names = self._start(1), [one.name for one in self.session.get_outputs()]
+
+        def step(inputs: Arrays) -> Arrays:
             nonlocal state
-            _, logits, *after = self.session.run(None, {"tokens": tokens, "next": tokens, **state})
-            state = dict(zip(self._remembered, after, strict=True))
-            last: NDArray[np.float64] = logits[:, -1].astype(np.float64)
-            return last
+            outputs: Arrays = dict(zip(names, self.session.run(None, {**self._empty, **inputs, **state}), strict=True))
+            state = {name: outputs[f"{name}_after"] for name in state}
+            return outputs
 
+        return step
+
+    def made(self, record: dict[str, Any]) -> dict[str, Any]:
+        """All that a record asks for, as the fields of an answer; the record is known to be sound."""
+        return self._writer.told(list(self.written(record)))
+
+    def streamed(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The same in parts, as they are made."""
+        pieces = self.written(record)
+        while some := list(islice(pieces, self._writer.pieces)):
+            yield self._writer.told(some)
+
+    @property
+    def _writer(self) -> Writer:
         assert isinstance(self.preprocessor, Writer)  # noqa: S101  `writes` says so
-        return self.preprocessor.write(record, step)
+        return self.preprocessor
 
     def answer(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """JSON-like requests -> JSON-like answers."""
         shown = [self.target.shown(row) for row in self.predict(records).tolist()]
         if not self.writes:
             return shown
-        return [{**one, "text": "".join(self.written(record))} for one, record in zip(shown, records, strict=True)]
+        return [{**one, **self.made(record)} for one, record in zip(shown, records, strict=True)]

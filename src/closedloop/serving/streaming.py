@@ -1,7 +1,6 @@
 """An answer that is told while it is written, as server-sent events (WHATWG HTML, section 9.2)."""
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -11,7 +10,6 @@ from starlette.responses import StreamingResponse
 from closedloop.serving.threads import Threads
 
 STREAM = "text/event-stream"
-PIECE = 8  # characters an event: a model writes them in a few milliseconds
 
 
 def asked_for(request: Request) -> bool:
@@ -21,16 +19,16 @@ def asked_for(request: Request) -> bool:
     )
 
 
-def streamed(answer: dict[str, Any], characters: Iterator[str], threads: Threads) -> StreamingResponse:
-    """First the answer as it is logged, then the text piece by piece, at last an event `end`.
+def streamed(answer: dict[str, Any], parts: Iterator[dict[str, Any]], threads: Threads) -> StreamingResponse:
+    """First the answer as it is logged, then what is made, part by part, at last an event `end`.
 
-    Whoever misses the last one knows that the text was cut off.
+    Whoever misses the last one knows that the answer was cut off.
     """
 
     async def events() -> AsyncIterator[bytes]:
         yield _event("prediction", answer)
-        while piece := await threads.run(lambda: "".join(islice(characters, PIECE))):
-            yield _event("text", {"text": piece})
+        while part := await threads.run(lambda: next(parts, None)):
+            yield _event(next(iter(part)), part)
         yield _event("end", {})
 
     return StreamingResponse(events(), media_type=STREAM)

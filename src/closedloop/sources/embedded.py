@@ -1,4 +1,4 @@
-"""Data that ship inside an installed package."""
+"""Data that ship inside an installed package, or that one makes."""
 
 from pathlib import Path
 
@@ -7,11 +7,13 @@ import sklearn
 
 from closedloop.data.idx import write_idx
 from closedloop.files import write_text
-from closedloop.tasks.schema import Idx, IdxPart, RawFormat
+from closedloop.tasks.schema import Episodes, Idx, IdxPart, RawFormat
 
 
 def write_embedded(raw: Path, config: RawFormat) -> str:
     """Write the data that ship in the format of the configuration; return where they came from."""
+    if isinstance(config, Episodes):
+        return _cartpole(raw / config.parts[0].file, config)
     name = _digits(raw, config.parts[0]) if isinstance(config, Idx) else _diabetes(raw / config.parts[0].files[0])
     return f"sklearn.datasets.{name} of scikit-learn {sklearn.__version__}"
 
@@ -35,3 +37,17 @@ def _diabetes(path: Path) -> str:
     frame = frame.astype(dict.fromkeys(whole, int)).rename(columns={"target": "progression"})
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
     return "load_diabetes"
+
+
+def _cartpole(path: Path, config: Episodes) -> str:
+    """Episodes as CSV: where each begins, and its physics."""
+    import gymnasium
+    import pandas as pd
+
+    from closedloop.tasks.control.cartpole import OBSERVATION, PHYSICS, starts
+
+    frame = pd.DataFrame(starts(config.count, config.seed), columns=list(OBSERVATION))
+    for name, value in zip(PHYSICS, (config.gravity, config.pole_length), strict=True):
+        frame[name] = value
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    return f"CartPole-v1 of gymnasium {gymnasium.__version__}, seed {config.seed}"

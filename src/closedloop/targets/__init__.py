@@ -1,4 +1,4 @@
-"""What a model tells about an example: a class, a number with an interval, or how a text goes on."""
+"""What a model tells: a class, a number with an interval, how a text goes on, an image, or what to do next."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from closedloop.errors import ConfigError, DataError
 from closedloop.files import read_json, write_json
+from closedloop.targets.action import Action
 from closedloop.targets.base import Target
 from closedloop.targets.classes import Classes
+from closedloop.targets.image import Image
 from closedloop.targets.number import Number
 from closedloop.targets.text import Text
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from closedloop.config.data import Task
 
 __all__ = [
+    "Action",
     "Classes",
+    "Image",
     "Number",
     "Target",
     "Text",
@@ -29,6 +33,13 @@ __all__ = [
 
 TOKENS = "tokens"  # the input whose values are the characters of a text
 FILE = "target.json"  # beside the preprocessor's own
+UNLABELLED = {  # what a task of each such target does, and how it learns of a changed world
+    "text": "goes on with texts, which have no labels to be learnt from later: put the new text into the file that its "
+    "source names",
+    "image": "makes images, which have no labels to be learnt from later: put new ones to imitate into the files that "
+    "its source names",
+    "action": "acts, and no label says what would have been right: bring its source's physics up to date",
+}
 
 
 def fit_target(task: "Task", labels: Sequence[str], cardinalities: Mapping[str, Sequence[int]]) -> Target:
@@ -48,17 +59,18 @@ def of_task(task: "Task") -> Target:
             return Number(0.0, 1.0, 0.0, 1.0, task.coverage)
         case "text":
             return Text(0)
+        case "image":
+            return Image()
+        case "action":
+            return Action(tuple(task.classes))
         case _:
             return Classes(tuple(task.classes))
 
 
 def require_labels(task: "Task") -> None:
     """Raises ConfigError where examples have no labels, from which retraining learns."""
-    if task.target == "text":
-        raise ConfigError(
-            f"{task.name} goes on with texts, which have no labels to be learnt from later: put the new text into the "
-            "file that its source names, and run `make run`"
-        )
+    if task.target in UNLABELLED:
+        raise ConfigError(f"{task.name} {UNLABELLED[task.target]}, and run `make run`")
 
 
 def save_target(target: Target, folder: Path) -> None:
@@ -73,6 +85,10 @@ def load_target(folder: Path) -> Target:
         content = read_json(file if file.is_file() else folder / "preprocessor.json")
         if "number" in content:
             return Number(**content["number"])
+        if "image" in content:
+            return Image()
+        if "actions" in content:
+            return Action(tuple(content["actions"]))
         return Text(**content["text"]) if "text" in content else Classes(tuple(content["classes"]))
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise DataError(f"{file} is missing or damaged ({error}); run `dvc repro` from preprocess on") from None

@@ -46,7 +46,7 @@ def _strata(
     task: "Task", labels: Sequence[str], base: Sequence[bool], cut: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Strata:
     if task.target != "number":
-        return Strata(list(task.classes) or [""], list(labels))
+        return Strata(list(task.classes) if task.target == "classes" else [""], list(labels))
     sound = [is_number(label) for label in labels]
     values = as_numbers([label for label, good, ours in zip(labels, sound, base, strict=True) if good and ours])
     if not len(values):

@@ -1,6 +1,6 @@
 """What one kind of problem decides; everything else is shared by all kinds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -83,16 +83,23 @@ class Preprocessor(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
-# tokens (1, steps) -> logits (1, classes) of what comes next; what came before is remembered
-Step = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+# inputs of the network by name -> its outputs by name; what it carries from one call to the next is remembered
+Step = Callable[[Arrays], Arrays]
 
 
 @runtime_checkable
 class Writer(Preprocessor, Protocol):
-    """A preprocessor whose requests ask for something to be written."""
+    """A preprocessor whose requests ask for something to be made: text, or images."""
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces are told at once where an answer is streamed."""
 
     def write(self, record: dict[str, Any], step: Step) -> Iterator[str]:
-        """What is written, piece by piece; raises BadRecord before the first one."""
+        """What is made, piece by piece; raises BadRecord before the first one."""
+
+    def told(self, pieces: Sequence[str]) -> dict[str, Any]:
+        """Pieces as the fields of an answer."""
 
 
 class Task(Protocol):

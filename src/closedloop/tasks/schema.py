@@ -309,8 +309,27 @@ class TextFile(RawFormat):
         return ("train", "test")
 
 
+class EpisodePart(Part):
+    file: FileName
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+
+class Episodes(RawFormat):
+    """Where episodes begin, and the physics that they go by: a row each in a CSV file."""
+
+    name: Literal["episodes"]
+    parts: Annotated[list[EpisodePart], Field(min_length=1, max_length=1)]
+    count: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
+    seed: Annotated[int, Field(ge=0)] = 0
+    gravity: Annotated[float, Field(gt=0)] = 9.8  # m/s²
+    pole_length: Annotated[float, Field(gt=0)] = 0.5  # m, half of the pole, as CartPole-v1 counts it
+
+
 Format = Annotated[
-    Idx | ImageFolder | ImageArrays | WavArchive | Table | TextTable | TextColumns | TextArchive | TextFile,
+    Idx | ImageFolder | ImageArrays | WavArchive | Table | TextTable | TextColumns | TextArchive | TextFile | Episodes,
     Field(discriminator="name"),
 ]
 
@@ -360,6 +379,14 @@ class Tokens(Section):
         return self
 
 
+class Noise(Section):
+    """Images as they are, and noise to make others of."""
+
+    name: Literal["noise"]
+    size: Annotated[int, Field(ge=1, le=4096)] = 100  # numbers that an image is made of
+    max_count: Annotated[int, Field(ge=1, le=1000)] = 64  # images that are made at most in an answer
+
+
 class Characters(Section):
     """Texts as the characters of the training split; any other one is unknown."""
 
@@ -368,7 +395,7 @@ class Characters(Section):
     max_length: Annotated[int, Field(ge=1, le=10_000)] = 1000  # characters that are written at most in an answer
 
 
-Features = Annotated[NoFeatures | LogMel | Tokens | Characters, Field(discriminator="name")]
+Features = Annotated[NoFeatures | LogMel | Tokens | Characters | Noise, Field(discriminator="name")]
 
 
 @dataclass(frozen=True)
@@ -384,16 +411,29 @@ class Kind:
 
 
 OF_CLASSES = ("imbalance",)  # scenarios that make no sense without classes
-# what goes together where a text is to be gone on with, and nowhere else
-OF_TEXT = {"source.format.name": "text_file", "preprocess.features.name": "characters", "model.name": "char_lstm"}
+# what goes together for a target, and goes with no other
+ONLY_FOR = {
+    "text": {"source.format.name": "text_file", "preprocess.features.name": "characters", "model.name": "char_lstm"},
+    "image": {"preprocess.features.name": "noise", "model.name": "gan"},
+    "action": {"source.format.name": "episodes", "model.name": "policy"},
+}
 
 
 KINDS = {
     "images": Kind(
         formats=("idx", "image_folder", "image_arrays"),
-        models=("cnn", "resnet"),
+        models=("cnn", "resnet", "gan"),
         augmentations=("affine",),
         scenarios=("noise", "blur", "contrast", "rotation", "occlusion", "inversion", "mirroring", "tint", "imbalance"),
+        features=("none", "noise"),
+        targets=("classes", "image"),
+    ),
+    "control": Kind(
+        formats=("episodes",),
+        models=("policy",),
+        augmentations=(),
+        scenarios=("pole_length", "gravity"),
+        targets=("action",),
     ),
     "sounds": Kind(
         formats=("wav_archive",),

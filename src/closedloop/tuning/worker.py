@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from closedloop.config import Params
@@ -51,6 +53,22 @@ class _Pruned(Exception):
     """Ends the training from within: Lightning passes it on."""
 
 
+class _Report:
+    """Tells each epoch to the search, which says whether it is worth another one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self.epochs = connection, 0
+
+    def log(self, metrics: Metrics, step: int) -> None:
+        self.epochs = step
+        self._connection.send(Epoch(step, metrics))
+        if not self._connection.recv():
+            raise _Pruned
+
+    def show(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
+        """A search keeps figures alone."""
+
+
 def serve(connection: Connection, root: Path, log: Path) -> None:
     """Train what comes down the connection until it is closed; everything printed goes to a file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
@@ -70,29 +88,20 @@ def serve(connection: Connection, root: Path, log: Path) -> None:
 def _train(work: Work, root: Path, connection: Connection) -> Outcome:
     from closedloop.learning import training
 
-    paths = Paths(work.params.task.name, root, work.attempt)
-    epochs = 0
-
-    def report(metrics: Metrics, epoch: int) -> None:
-        nonlocal epochs
-        epochs = epoch
-        connection.send(Epoch(epoch, metrics))
-        if not connection.recv():
-            raise _Pruned
-
+    paths, report = Paths(work.params.task.name, root, work.attempt), _Report(connection)
     try:
         training.save_session(training.open_session(work.params, paths), paths)
         trained = training.fit(work.params, paths, report)
         outcome = Outcome("complete", trained.best, len(trained.history), trained.seconds)
     except _Pruned:
-        outcome = Outcome("pruned", epochs=epochs)
+        outcome = Outcome("pruned", epochs=report.epochs)
     except TrainingError as error:
-        outcome = Outcome("diverged", epochs=epochs, reason=str(error))
+        outcome = Outcome("diverged", epochs=report.epochs, reason=str(error))
     except (EOFError, OSError):
         raise
     except Exception as error:  # of whatever kind: this trial is lost, and the search goes on
         traceback.print_exc()
-        outcome = Outcome("broken", epochs=epochs, reason=f"{type(error).__name__}: {error}")
+        outcome = Outcome("broken", epochs=report.epochs, reason=f"{type(error).__name__}: {error}")
     training.close_session(paths)
     return outcome
 

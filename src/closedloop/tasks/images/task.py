@@ -1,4 +1,4 @@
-"""Classification of images, grey or in colour."""
+"""Images, grey or in colour, to which a class belongs or which are imitated."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from closedloop.errors import DataError
 from closedloop.files import write_json
 from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor, read_fitted
+from closedloop.tasks.images.generator import GeneratorPreprocessor
 from closedloop.tasks.images.pictures import Fit
 from closedloop.tasks.images.request import IMAGE, Form, column, decode_image, encode_png, image_schema, pixels
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from closedloop.config import Params
-    from closedloop.tasks.schema import Idx, Pictures
+    from closedloop.tasks.schema import Idx, Noise, Pictures
 
 
 NEIGHBOURS, SMOOTHING = 3, 0.1  # of the baseline
@@ -183,21 +184,32 @@ class Images:
             raise DataError("all pixels of the training split are equal: there is nothing to learn from")
         deviations = [deviation or 1.0 for deviation in deviations]  # an empty channel among others stays empty
         fit = _format(params).fit_to
+        if params.task.target == "image":
+            wanted = cast("Noise", params.preprocess.features)
+            return GeneratorPreprocessor(
+                images.shape[1], images.shape[2], len(channels), wanted.size, wanted.max_count, fit
+            )
         mean, deviation = (means, deviations) if len(channels) > 1 else (means[0], deviations[0])
         return ImagePreprocessor(images.shape[1], images.shape[2], mean, deviation, fit)
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
         content = read_fitted(folder)
-        return ImagePreprocessor(**content)
+        return GeneratorPreprocessor(**content) if "noise" in content else ImagePreprocessor(**content)
 
     def baseline(self, train: "pa.Table", examples: "pa.Table", params: "Params") -> Baseline:
         """The votes of the nearest training images, by the Euclidean distance of their pixels (Cover and Hart, 1967).
 
-        Votes are smoothed as Laplace did, so that no class is taken for impossible.
+        Votes are smoothed as Laplace did, so that no class is taken for impossible. Where images are made, it makes
+        some by a mixture of Gaussians: its rows are their pixels.
         """
         from sklearn.neighbors import KNeighborsClassifier
 
         from closedloop.data.examples import labels
+
+        if params.task.target == "image":
+            from closedloop.tasks.images.mixture import made_by_mixture
+
+            return made_by_mixture(pixels(train), examples.num_rows, params.evaluation.seed)
 
         def flat(table: "pa.Table") -> NDArray[np.float32]:
             return pixels(table).reshape(table.num_rows, -1).astype(np.float32)

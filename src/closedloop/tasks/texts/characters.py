@@ -95,6 +95,13 @@ class CharacterPreprocessor:
             int(_number(row, record, SEED, 0, high=LARGEST_SEED, whole=True)),
         )
 
+    @property
+    def pieces(self) -> int:
+        return 8  # characters: a model writes them in a few milliseconds
+
+    def told(self, pieces: Sequence[str]) -> dict[str, Any]:
+        return {TEXT: "".join(pieces)}
+
     def write(self, record: dict[str, Any], step: Step) -> Iterator[str]:
         """The characters with which the text goes on, one by one; the same ones for the same seed."""
         return self._written(self._prompt(0, record), step)
@@ -104,7 +111,7 @@ class CharacterPreprocessor:
         codes = self._arrays([prompt.text])[NEXT][0]
         tokens = np.concatenate([[BEGIN], codes])[None]
         for _ in range(prompt.length):
-            logits = step(tokens)
+            logits = step({TOKENS: tokens, NEXT: tokens})["logits"][:, -1].astype(np.float64)
             logits[:, : UNKNOWN + 1] = -np.inf  # neither of them can be written
             code = _drawn(logits[0], prompt.temperature, rng)
             yield self.alphabet[code - UNKNOWN - 1]

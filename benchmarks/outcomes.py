@@ -1,0 +1,76 @@
+"""What comes of models that make something or act, as the pipeline trains them:
+python benchmarks/outcomes.py TASK [SEEDS]
+
+Each seed sets the initial weights, the chance in training and the split into training and validation; that of episodes
+sets all splits. A generator is judged by the classifier that its task names, as registered in this checkout. Writes
+docs/benchmarks/outcomes-TASK.json.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from accuracy import answered, interval
+from machine import describe_machine
+from tqdm import tqdm
+
+from closedloop.composition import compose
+from closedloop.config import Params, parse
+from closedloop.evaluation.baseline import headline_of
+from closedloop.evaluation.outcomes import Outcomes
+from closedloop.files import write_json
+from closedloop.paths import Paths
+
+VARIANTS = {"cartpole": ("reinforce", "actor_critic", "dqn")}  # models; others are measured as configured
+
+
+def main() -> None:
+    task = sys.argv[1]
+    seeds = range(int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    result: dict[str, Any] = {"task": task}
+    for variant in VARIANTS.get(task, ("as configured",)):
+        overrides = [f"model={variant}"] if task in VARIANTS else []
+        runs = []
+        for seed in seeds:
+            params = parse(compose(task, [*overrides, f"seed={seed}", f"preprocess.seed={seed}"]), "conf")
+            with tempfile.TemporaryDirectory() as folder:
+                runs.append(measure(params, Paths(task, Path(folder))))
+            print(variant, runs[-1], flush=True)
+        result[variant] = summary(runs)
+    result |= {"machine": describe_machine(), "command": f"python benchmarks/outcomes.py {task} {len(seeds)}"}
+    write_json(Path("docs/benchmarks") / f"outcomes-{task}.json", result)
+
+
+def measure(params: Params, paths: Paths) -> dict[str, Any]:
+    """Train as the pipeline does and look at the test split once."""
+    found, simple, facts = answered(params, paths)
+    assert isinstance(found, Outcomes)  # noqa: S101
+    headlines = {name: headline_of(one, params.evaluation) for name, one in (("model", found), ("simple", simple))}
+    values = {name: {metric: one.value for metric, one in told.items()} for name, told in headlines.items()}
+    return {"seed": params.seed, "metrics": values["model"], "baseline_metrics": values["simple"], **facts}
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        **{f"mean_{metric}": _mean(runs, "metrics", metric) for metric in runs[0]["metrics"]},
+        **{f"mean_baseline_{metric}": _mean(runs, "baseline_metrics", metric) for metric in runs[0]["metrics"]},
+        "intervals_95": {
+            metric: interval([run["metrics"][metric] for run in runs]) if len(runs) > 1 else None
+            for metric in runs[0]["metrics"]
+        },
+        "longest_seconds": max(run["seconds"] for run in runs),
+        "runs": runs,
+    }
+
+
+def _mean(runs: list[dict[str, Any]], group: str, metric: str) -> float:
+    return statistics.mean(run[group][metric] for run in runs)
+
+
+if __name__ == "__main__":
+    os.environ["TQDM_MININTERVAL"] = "5"
+    tqdm.monitor_interval = 0
+    main()

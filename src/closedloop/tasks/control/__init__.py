@@ -1,0 +1,1 @@
+"""What to do next, where an episode shows what comes of it."""
