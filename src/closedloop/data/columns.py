@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from closedloop.data.examples import GROUP, ID, LABEL, PART, TIME, UNLABELLED
 from closedloop.data.tables import try_numbers
@@ -47,10 +48,8 @@ def framed(
     """
     rows = table.num_rows
     columns = {
-        ID: as_text(table.column(config.id))
-        if config.id
-        else pa.array([f"{split}-{row:06d}" for row in range(rows)], pa.string()),
-        PART: pa.array([split] * rows, pa.string()),
+        ID: as_text(table.column(config.id)) if config.id else counted(split, rows),
+        PART: pa.repeat(split, rows),
         **content,
         LABEL: (as_text(table.column(config.target)) if labels is None else labels).fill_null(UNLABELLED),
     }
@@ -59,6 +58,12 @@ def framed(
     if config.time:
         columns[TIME] = parse_times(table.column(config.time), config.time_format, f"{where}: column {config.time}")
     return pa.table(columns)
+
+
+def counted(split: str, rows: int) -> pa.Array:
+    """Ids for rows that have none."""
+    numbers = pc.utf8_lpad(pa.array(range(rows), pa.int64()).cast(pa.string()), 6, "0")
+    return pc.binary_join_element_wise(pa.scalar(f"{split}-"), numbers, "")
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

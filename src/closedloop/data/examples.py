@@ -1,9 +1,12 @@
 """Examples: one Parquet table a split, in the form in which a request arrives, with id and label."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from closedloop.errors import DataError
 from closedloop.files import atomic
@@ -41,4 +44,18 @@ def read_examples(path: Path) -> pa.Table:
 
 def labels(table: pa.Table) -> list[str]:
     """The class names of the examples, in order."""
-    return [str(label) for label in table.column(LABEL).to_pylist()]
+    return [str(label) for label in texts(table.column(LABEL))]
+
+
+def strings(column: pa.ChunkedArray) -> NDArray[np.str_]:
+    """A column of few distinct texts as an array."""
+    encoded = column.combine_chunks().dictionary_encode()
+    found: NDArray[np.str_] = np.array(encoded.dictionary.to_pylist() or [""], np.str_)[encoded.indices.to_numpy()]
+    return found
+
+
+def texts(column: pa.ChunkedArray) -> list[Any]:
+    """A column of text as a list; equal texts are one object, as millions of them would not fit otherwise."""
+    encoded = column.combine_chunks().dictionary_encode()
+    names = [*encoded.dictionary.to_pylist(), None]
+    return [names[code] for code in encoded.indices.fill_null(len(names) - 1).to_numpy()]

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from closedloop.data.examples import ID, LABEL, PART, UNASKED
 from closedloop.errors import DataError
 from closedloop.files import atomic, read_json, sha256, write_json
@@ -41,6 +44,13 @@ class Partition:
 
 def is_feedback(part: str) -> bool:
     return part.startswith(PREFIX)
+
+
+def official(parts: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Which of the parts (N,) come from the source itself."""
+    names, name = np.unique(parts, return_inverse=True)
+    known: NDArray[np.bool_] = np.array([not is_feedback(part) for part in names.tolist()], bool)[name]
+    return known
 
 
 def read_list(file: Path) -> list[Partition]:

@@ -14,9 +14,13 @@ from closedloop.paths import SPLITS
 
 # a copy of an official test example elsewhere, or of an earlier example in a feedback part; or any, where so configured
 DROPPED = "dropped"
+CODES = {name: code for code, name in enumerate((*SPLITS, DROPPED))}
+
+BLOCK = 100_000  # digests that are held at once as objects of their own
 
 Hashes = NDArray[np.uint64]
 Strings = NDArray[np.str_]
+Codes = NDArray[np.int8]  # of splits: a fortieth of the room that their names take
 
 
 def assign_splits(
@@ -48,7 +52,7 @@ def assign_splits(
 
     Raises DataError when a split of the official parts comes out empty.
     """
-    splits = np.full(len(parts), DROPPED, dtype="<U10")
+    splits = np.full(len(parts), CODES[DROPPED], np.int8)
     base, contents = ~np.isin(parts, feedback), fingerprints
     fingerprints = contents if together is None else together
     if times is None:
@@ -62,10 +66,10 @@ def assign_splits(
         splits[fresh] = _cut_feedback(fingerprints[fresh], config)
         known = known | part
     if config.copies == "drop":
-        kept = np.flatnonzero(splits != DROPPED)
+        kept = np.flatnonzero(splits != CODES[DROPPED])
         further = kept[_further_copies(contents[kept])]
-        splits[further[parts[further] != "test"]] = DROPPED
-    return splits
+        splits[further[parts[further] != "test"]] = CODES[DROPPED]
+    return np.array(list(CODES))[splits]
 
 
 def joined(fingerprints: Hashes, groups: Sequence[str | None]) -> Hashes:
@@ -89,39 +93,39 @@ def joined(fingerprints: Hashes, groups: Sequence[str | None]) -> Hashes:
     return found
 
 
-def _cut_base(fingerprints: Hashes, labels: Strings, parts: Strings, config: Preprocess) -> Strings:
-    splits = np.full(len(parts), DROPPED, dtype="<U10")
+def _cut_base(fingerprints: Hashes, labels: Strings, parts: Strings, config: Preprocess) -> Codes:
+    splits = np.full(len(parts), CODES[DROPPED], np.int8)
     official = parts == "test"
-    splits[official] = "test"
+    splits[official] = CODES["test"]
     free = ~official & ~np.isin(fingerprints, fingerprints[official])
     shares = {"validation": config.validation_share, "production": config.production_share}
     if not official.any():
         shares = {"test": config.test_share, **shares}
 
     content, content_label = _distinct(fingerprints[free], labels[free])
-    content_split = np.full(len(content), "train", dtype="<U10")
+    content_split = np.full(len(content), CODES["train"], np.int8)
     ranks = _seeded_hash(content, config.seed)
     for label in np.unique(content_label):
         members = np.flatnonzero(content_label == label)
         members = members[np.argsort(ranks[members], kind="stable")]
         bounds = np.round(np.cumsum(list(shares.values())) * len(members)).astype(int)
         for split, start, stop in zip(shares, [0, *bounds], bounds, strict=False):
-            content_split[members[start:stop]] = split
+            content_split[members[start:stop]] = CODES[split]
     splits[free] = content_split[np.searchsorted(content, fingerprints[free])]
 
     _require_all(splits, f"{len(content)} distinct examples are too few", shares)
     return splits
 
 
-def _cut_by_time(fingerprints: Hashes, times: NDArray[np.float64], parts: Strings, config: Preprocess) -> Strings:
+def _cut_by_time(fingerprints: Hashes, times: NDArray[np.float64], parts: Strings, config: Preprocess) -> Codes:
     """The rows in the order of their times: the shares decide where they are cut, and examples of one time are not.
 
     What must stay together and goes on after a cut (`fingerprints`) stays where it begins; its later rows are dropped:
     what has been learnt proves nothing when it comes again. An official test part is kept whole.
     """
-    splits = np.full(len(parts), DROPPED, dtype="<U10")
+    splits = np.full(len(parts), CODES[DROPPED], np.int8)
     official = parts == "test"
-    splits[official] = "test"
+    splits[official] = CODES["test"]
     free = ~official & ~np.isin(fingerprints, fingerprints[official])
     tested = {} if official.any() else {"test": config.test_share}
     shares = {"validation": config.validation_share, **tested, "production": config.production_share}
@@ -135,7 +139,9 @@ def _cut_by_time(fingerprints: Hashes, times: NDArray[np.float64], parts: String
     chains, chain = np.unique(fingerprints[free], return_inverse=True)
     begins = np.full(len(chains), len(shares))
     np.minimum.at(begins, chain, places)
-    splits[free] = np.where(places == begins[chain], np.array(["train", *shares])[places], DROPPED)
+    splits[free] = np.where(
+        places == begins[chain], np.array([CODES[name] for name in ("train", *shares)], np.int8)[places], CODES[DROPPED]
+    )
     _require_all(
         splits, f"{len(moments)} distinct times and {len(chains)} distinct examples or groups are too few", shares
     )
@@ -154,23 +160,24 @@ def _cuts(moments: NDArray[np.float64], counts: NDArray[np.int64], shares: Seque
     return moments[1:][found]
 
 
-def _require_all(splits: Strings, why: str, shares: Mapping[str, float]) -> None:
+def _require_all(splits: Codes, why: str, shares: Mapping[str, float]) -> None:
     for split in SPLITS:
-        if not (splits == split).any():
+        if not (splits == CODES[split]).any():
             raise DataError(
                 f"the {split} split is empty: {why} for the shares in preprocess "
                 f"({', '.join(f'{name} {share}' for name, share in shares.items())}); add data or change them"
             )
 
 
-def _cut_feedback(fingerprints: Hashes, config: Preprocess) -> Strings:
+def _cut_feedback(fingerprints: Hashes, config: Preprocess) -> Codes:
     """About its share to each split, by the content alone: a partition that is built anew from some of the same labels
     tests no model on what it has learnt."""
     if not len(fingerprints):
-        return np.empty(0, dtype="<U10")
+        return np.empty(0, np.int8)
     place = _seeded_hash(fingerprints, config.seed) / 2.0**64  # even from 0 to 1
     tested, validated = config.feedback_test_share, config.feedback_test_share + config.validation_share
-    return np.select([place < tested, place < validated], ["test", "validation"], "train").astype("<U10")
+    chosen = [np.int8(CODES[name]) for name in ("test", "validation")]
+    return np.select([place < tested, place < validated], chosen, np.int8(CODES["train"]))
 
 
 def _further_copies(fingerprints: Hashes) -> NDArray[np.bool_]:
@@ -188,6 +195,10 @@ def _distinct(fingerprints: Hashes, labels: Strings) -> tuple[Hashes, Strings]:
 
 
 def _seeded_hash(content: Hashes, seed: int) -> Hashes:
-    key = seed.to_bytes(8, "little")
-    digests = (hashlib.blake2b(value.tobytes(), digest_size=8, key=key).digest() for value in content.astype("<u8"))
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+    key, values = seed.to_bytes(8, "little"), content.astype("<u8")
+    found = np.empty(len(values), "<u8")
+    for start in range(0, len(values), BLOCK):
+        some = values[start : start + BLOCK]
+        digests = [hashlib.blake2b(value.tobytes(), digest_size=8, key=key).digest() for value in some]
+        found[start : start + BLOCK] = np.frombuffer(b"".join(digests), "<u8")
+    return found.astype(np.uint64)

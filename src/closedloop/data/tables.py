@@ -2,7 +2,7 @@
 
 import codecs
 import csv
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +18,39 @@ from closedloop.data.schema import Delimited, JsonLines, Layout, Parquet
 from closedloop.errors import DataError
 
 NAMED = 5  # offending rows that an error names
+BLOCK = 1 << 24  # bytes of a file that are read at a time
 SHOWN = 40  # characters of a value that an error shows
 
 
-def read_table(path: Path, layout: Layout, untouched: str = "") -> pa.Table:
+def read_table(path: Path, layout: Layout, untouched: str = "", numbers: Collection[str] = ()) -> pa.Table:
     """Read a file as columns of text (string) or numbers (float64), null where a value is missing.
 
-    Text is stripped of spaces around it, but for the column `untouched`, in which nothing stands for a missing value;
-    delimited columns are all text. Rows are counted from 1, without a header.
+    Text is stripped of spaces around it, but for the column `untouched`, in which nothing stands for a missing value.
+    Delimited columns are all text, but for those of `numbers` whose values all are some: read block by block, they take
+    a fraction of the text's room. Rows are counted from 1, without a header.
     Raises DataError when the file is missing, empty or not in the layout: it names the row.
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; run the acquire stage")
     match layout:
         case Delimited():
-            table = _read_delimited(path, layout)
+            return _read_delimited(path, layout, untouched, frozenset(numbers))
         case Parquet():
             table = _read_parquet(path)
         case JsonLines():
             table = _read_json_lines(path)
-    if table.num_rows == 0:
-        raise DataError(f"{path} holds no rows")
+    _require_rows(path, table)
     return pa.table(
         {
             name: _normal(table.column(name), layout, f"{path}: column {name}", as_it_is=name == untouched)
             for name in table.column_names
         }
     )
+
+
+def _require_rows(path: Path, table: pa.Table) -> None:
+    if table.num_rows == 0:
+        raise DataError(f"{path} holds no rows")
 
 
 def parse_numbers(column: pa.ChunkedArray, where: str, remedy: str, decimal: str = ".") -> pa.Array:
@@ -60,9 +66,17 @@ def parse_numbers(column: pa.ChunkedArray, where: str, remedy: str, decimal: str
     return parsed
 
 
-def try_numbers(column: pa.ChunkedArray, decimal: str = ".") -> tuple[pa.Array, NDArray[np.intp]]:
+def try_numbers(column: pa.ChunkedArray | pa.Array, decimal: str = ".") -> tuple[pa.Array, NDArray[np.intp]]:
     """A column as float64, and the rows whose value is no finite number."""
-    flat = column.combine_chunks()
+    flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if not pa.types.is_floating(flat.type) and decimal == ".":
+        try:
+            flat = flat.cast(pa.float64())
+        except pa.ArrowInvalid:
+            pass  # there is something that is no number, or that only Python takes for one
+        else:
+            values = flat.to_numpy(zero_copy_only=False)
+            return flat, np.flatnonzero(~np.isfinite(values) & flat.is_valid().to_numpy(zero_copy_only=False))
     if pa.types.is_floating(flat.type):
         values = flat.to_numpy(zero_copy_only=False)
         return flat, np.flatnonzero(np.isinf(values))
@@ -83,7 +97,7 @@ def _number(text: str, decimal: str) -> float:
         return np.nan
 
 
-def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
+def _read_delimited(path: Path, layout: Delimited, untouched: str, numbers: frozenset[str]) -> pa.Table:
     names, header_lines = (layout.columns, 0) if layout.columns else _header(path, layout)
     _distinct(path, names)
     wrong: list[tuple[int, int]] = []
@@ -92,14 +106,26 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
         wrong.append((row.number, row.actual_columns))
         return "skip"
 
+    broken: set[str] = set()  # columns of numbers with something else among them
+
+    def read(name: str, column: pa.Array) -> pa.Array:
+        text = _normal(column, layout, f"{path}: column {name}", as_it_is=name == untouched)
+        if name not in numbers or name in broken:
+            return text
+        parsed, odd = try_numbers(text, layout.decimal)
+        if len(odd):
+            broken.add(name)
+        return parsed
+
     try:
-        table = pacsv.read_csv(
+        reader = pacsv.open_csv(
             path,
             pacsv.ReadOptions(
                 use_threads=False,  # with threads nobody knows the number of a row
                 encoding=layout.encoding,
                 column_names=names,
                 skip_rows=header_lines,
+                block_size=BLOCK,
             ),
             pacsv.ParseOptions(
                 delimiter=layout.delimiter,
@@ -109,17 +135,24 @@ def _read_delimited(path: Path, layout: Delimited) -> pa.Table:
             ),
             pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=[]),
         )
+        blocks = [pa.record_batch([read(*one) for one in zip(names, batch, strict=True)], names) for batch in reader]
     except (pa.ArrowInvalid, UnicodeError, LookupError) as error:
         raise DataError(_unreadable(path, layout, error)) from None
+    schema = blocks[0].schema if blocks else pa.schema([(name, pa.string()) for name in names])
+    rows = sum(block.num_rows for block in blocks)
     if wrong:
         row, columns = wrong[0]
         row -= header_lines  # the header is no row
-        hint = "" if table.num_rows else f" Is its first line, {','.join(names)[:SHOWN]!r}, the header?"
+        hint = "" if rows else f" Is its first line, {','.join(names)[:SHOWN]!r}, the header?"
         raise DataError(
-            f"{path}: {len(wrong)} of {table.num_rows + len(wrong)} rows do not have {len(names)} columns, first row "
+            f"{path}: {len(wrong)} of {rows + len(wrong)} rows do not have {len(names)} columns, first row "
             f"{row} with {columns}; is {layout.delimiter!r} the delimiter (layout.delimiter), and is a value with "
             f"it inside quoted (layout.quote)?{hint}"
         )
+    if broken:  # as text, so that the values can be named
+        return _read_delimited(path, layout, untouched, numbers - broken)
+    table = pa.Table.from_batches(blocks, schema)
+    _require_rows(path, table)
     return table
 
 
@@ -217,7 +250,7 @@ def _json_name(kind: type) -> str:
     return {float: "a number", str: "a text", bool: "a boolean", list: "a list", dict: "an object"}[kind]
 
 
-def _normal(column: pa.ChunkedArray, layout: Layout, where: str, *, as_it_is: bool) -> pa.ChunkedArray:
+def _normal(column: pa.ChunkedArray | pa.Array, layout: Layout, where: str, *, as_it_is: bool) -> Any:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from closedloop.config import Params
-from closedloop.data.examples import GROUP, PART, TIME, labels, read_examples, write_examples
-from closedloop.data.partitions import is_feedback
+from closedloop.data.examples import GROUP, LABEL, PART, TIME, labels, read_examples, strings, write_examples
+from closedloop.data.partitions import official
 from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.data.tensors import TARGETS, write_tensors
 from closedloop.paths import SPLITS, Paths
@@ -25,13 +25,17 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     task = get_task(params.task.kind)
     raw = read_raw(paths.raw, params)
     examples, splits = split_examples(raw, params)
-    parts = np.array(examples.column(PART).to_pylist())
-    groups = strata(params.task, labels(examples), [not is_feedback(part) for part in parts])
+    unknown = raw.num_rows - examples.num_rows
+    parts = strings(examples.column(PART))
+    groups = strata(params.task, labels(examples), official(parts))
     for split in SPLITS:
         write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
-    preprocessor = task.fit(read_examples(paths.examples("train")), params)
+    del raw, examples  # a large table has no room twice
+    train = read_examples(paths.examples("train"))
+    preprocessor = task.fit(train, params)
     preprocessor.save(paths.preprocessor)
-    target = fit_target(params.task, labels(read_examples(paths.examples("train"))), preprocessor.cardinalities)
+    target = fit_target(params.task, labels(train), preprocessor.cardinalities)
+    del train
     save_target(target, paths.preprocessor)
     for split in tqdm(("train", "validation"), desc="transform", unit="split"):  # test and production: as requests
         tensors = transform(preprocessor, target, read_examples(paths.examples(split)))
@@ -47,7 +51,7 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
             for part in dict.fromkeys(parts.tolist())
         },
         "dropped": int((splits == DROPPED).sum()),
-        "unknown_label": raw.num_rows - examples.num_rows,
+        "unknown_label": unknown,
     }
 
 
@@ -58,9 +62,11 @@ def split_examples(examples: pa.Table, params: Params) -> tuple[pa.Table, NDArra
     """
     # a label that is none has passed validation only within its thresholds; it cannot be learnt from
     sound = of_task(params.task)
-    examples = examples.filter(pa.array([sound.flaw(label) is None for label in labels(examples)], pa.bool_()))
-    parts = np.array(examples.column(PART).to_pylist())
-    groups = strata(params.task, labels(examples), [not is_feedback(part) for part in parts])
+    kinds, kind = np.unique(strings(examples.column(LABEL)), return_inverse=True)
+    fit = np.array([sound.flaw(label) is None for label in kinds.tolist()], bool)[kind]
+    examples = examples if fit.all() else examples.filter(pa.array(fit))
+    parts = strings(examples.column(PART))
+    groups = strata(params.task, labels(examples), official(parts))
     contents, found = get_task(params.task.kind).fingerprints(examples), examples.column_names
     together = joined(contents, examples.column(GROUP).to_pylist()) if GROUP in found else None
     times = examples.column(TIME).to_numpy() if TIME in found else None

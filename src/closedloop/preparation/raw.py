@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from closedloop.config import Params
-from closedloop.data.examples import PART
+from closedloop.data.examples import PART, texts
 from closedloop.data.partitions import LISTED, is_feedback, read_list, read_partition
 from closedloop.tasks import get_task
 
@@ -26,4 +26,4 @@ def read_raw(raw: Path, params: Params) -> pa.Table:
 
 def feedback_parts(examples: pa.Table) -> list[str]:
     """The names of the partitions among the parts of a table, in the order in which they stand there."""
-    return [part for part in dict.fromkeys(examples.column(PART).to_pylist()) if is_feedback(part)]
+    return [part for part in dict.fromkeys(texts(examples.column(PART))) if is_feedback(part)]

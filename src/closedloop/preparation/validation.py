@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from closedloop.config import Params
-from closedloop.data.examples import ID, LABEL, PART, UNASKED
-from closedloop.data.partitions import is_feedback
+from closedloop.data.examples import ID, LABEL, PART, UNASKED, strings, texts
+from closedloop.data.partitions import is_feedback, official
 from closedloop.errors import DataError
-from closedloop.preparation.copies import NAMED, Strings, conflicts, duplicates, leaks, named, news, repetitions
+from closedloop.preparation.copies import NAMED, Ids, Strings, conflicts, duplicates, leaks, named, news, repetitions
 from closedloop.targets import Target, of_task
 from closedloop.targets.number import as_numbers, is_number
 from closedloop.targets.strata import Strata, bars
@@ -68,9 +69,9 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
     schema = [_columns(examples, task)]
     if not schema[0].passed:
         return ValidationResult(tuple(schema), {})
-    ids, parts, labels = (_strings(examples, name) for name in (ID, PART, LABEL))
+    ids, parts, labels = examples.column(ID), strings(examples.column(PART)), strings(examples.column(LABEL))
     target, classes = of_task(params.task), params.task.target == "classes"
-    groups = bars(params.task, labels.tolist(), [not is_feedback(part) for part in parts])
+    groups = bars(params.task, texts(examples.column(LABEL)), official(parts))
     counts = _counts(parts, groups, params)
     findings = [
         *schema,
@@ -81,10 +82,10 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
     ]
     if len(examples):
         contents = task.fingerprints(examples)
-        feedback = list(filter(is_feedback, dict.fromkeys(parts.tolist())))
-        official = {part: classes for part, classes in counts.items() if not is_feedback(part)}
+        feedback = [part for part in dict.fromkeys(texts(examples.column(PART))) if is_feedback(part)]
+        ours = {part: classes for part, classes in counts.items() if not is_feedback(part)}
         findings += [
-            *([_occurring(official, params), _balance(official, params)] if classes else []),
+            *([_occurring(ours, params), _balance(ours, params)] if classes else []),
             *([_spread(labels)] if params.task.target == "number" else []),
             duplicates(ids, parts, contents, params),
             leaks(ids, parts, contents, params),
@@ -123,22 +124,17 @@ def _columns(examples: pa.Table, task: Task) -> Finding:
     )
 
 
-def _strings(examples: pa.Table, name: str) -> Strings:
-    return np.array(examples.column(name).to_pylist(), dtype=np.str_)
-
-
 def _counts(parts: Strings, groups: Strata, params: Params) -> dict[str, dict[str, int]]:
     """Examples by part and group of labels: the configured parts first, in their order, also where there are none."""
     configured = params.source.format.splits
-    names = [*configured, *sorted(set(parts.tolist()) - set(configured))]
+    names = [*configured, *sorted(set(np.unique(parts).tolist()) - set(configured))]
     return {part: groups.counts(parts == part) for part in names}
 
 
-def _distinct_ids(ids: Strings) -> Finding:
-    repeated = repetitions(ids)
-    return Finding(
-        "ids", not len(repeated), f"{len(repeated)} of {len(ids)} are repeated", "distinct ids", named(ids[repeated])
-    )
+def _distinct_ids(ids: Ids) -> Finding:
+    again = len(ids) - pc.count_distinct(ids).as_py()
+    rows = repetitions(np.array(ids.to_pylist(), np.str_)) if again else np.empty(0, np.intp)
+    return Finding("ids", not again, f"{again} of {len(ids)} are repeated", "distinct ids", named(ids, rows))
 
 
 def _enough(counts: dict[str, dict[str, int]], params: Params) -> Finding:
@@ -153,10 +149,11 @@ def _parts(counts: dict[str, dict[str, int]]) -> Finding:
     return Finding("parts", all(sizes.values()), found, "examples in every part of source.format")
 
 
-def _known_labels(ids: Strings, labels: Strings, target: Target, params: Params) -> Finding:
-    unknown = np.array([target.flaw(label) is not None for label in labels.tolist()], bool)
+def _known_labels(ids: Ids, labels: Strings, target: Target, params: Params) -> Finding:
+    kinds, kind = np.unique(labels, return_inverse=True)
+    unknown = np.array([target.flaw(label) is not None for label in kinds.tolist()], bool)[kind]
     limit = params.validation.max_unknown_label_share
-    names = sorted(set(labels[unknown].tolist()))
+    names = np.unique(labels[unknown]).tolist()
     what, sound = "no finite numbers", "finite numbers"
     if params.task.target == "text":
         what, sound = "labels, and a text needs none", "no labels"
@@ -168,7 +165,7 @@ def _known_labels(ids: Strings, labels: Strings, target: Target, params: Params)
         passed=bool(unknown.sum() <= limit * len(labels)),
         found=found,
         allowed=f"{sound}; others at most a share of {limit} (validation.max_unknown_label_share)",
-        examples=named(ids[unknown]),
+        examples=named(ids, np.flatnonzero(unknown)),
     )
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jinja2 import Environment, StrictUndefined
 
 from closedloop.config import Params
-from closedloop.data.examples import ID, LABEL, PART, labels
-from closedloop.data.partitions import is_feedback
+from closedloop.data.examples import ID, LABEL, PART, labels, strings
+from closedloop.data.partitions import official
 from closedloop.files import write_text
 from closedloop.preparation.validation import ValidationResult
 from closedloop.targets.strata import Strata, bars
@@ -146,11 +147,13 @@ def render(result: ValidationResult, examples: pa.Table | None, task: Task, para
     """The page as HTML without scripts or anything loaded from elsewhere; every text in it is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     shown = examples if examples is not None and result.counts else None  # pictures need sound columns
-    rows = {} if shown is None else _rows(shown)
     groups = Strata([], []) if shown is None else bars_of(shown, params)
 
     def pictures(ids: tuple[str, ...]) -> list[Picture]:
-        return [] if shown is None else [_picture(shown, rows[name], task) for name in ids if name in rows]
+        if shown is None or not ids:
+            return []
+        rows = pc.index_in(pa.array(ids, pa.string()), shown.column(ID)).to_pylist()
+        return [_picture(shown, row, task) for row in rows if row is not None]
 
     return environment.from_string(FIGURE + PAGE).render(
         task=params.task,
@@ -170,8 +173,7 @@ def render(result: ValidationResult, examples: pa.Table | None, task: Task, para
 
 def bars_of(examples: pa.Table, params: Params) -> Strata:
     """The groups of labels that a person looks at."""
-    official = [not is_feedback(part) for part in examples.column(PART).to_pylist()]
-    return bars(params.task, labels(examples), official)
+    return bars(params.task, labels(examples), official(strings(examples.column(PART))))
 
 
 def _part(name: str, counts: dict[str, int], known: list[str]) -> dict[str, Any]:
@@ -188,12 +190,6 @@ def _part(name: str, counts: dict[str, int], known: list[str]) -> dict[str, Any]
         for label, count in counts.items()
     ]
     return {"name": name, "total": total, "bars": bars}
-
-
-def _rows(examples: pa.Table) -> dict[str, int]:
-    """The row of each id; of its first occurrence where ids are repeated."""
-    ids = examples.column(ID).to_pylist()
-    return {name: row for row, name in reversed(list(enumerate(ids)))}
 
 
 def _samples(examples: pa.Table, groups: Strata, task: Task) -> dict[str, list[Picture]]:

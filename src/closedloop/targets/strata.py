@@ -14,6 +14,7 @@ from closedloop.targets.number import as_numbers, is_number
 if TYPE_CHECKING:
     from closedloop.config.data import Task
 
+Base = Sequence[bool] | NDArray[np.bool_]  # which examples ranges follow from
 RANGES = 5  # of equally many labels, by which numbers are split alike
 BARS = 10  # of equal width, by which a person sees how numbers are distributed
 
@@ -32,18 +33,18 @@ class Strata:
         return {name: found[name] for name in names}
 
 
-def strata(task: "Task", labels: Sequence[str], base: Sequence[bool]) -> Strata:
+def strata(task: "Task", labels: Sequence[str], base: Base) -> Strata:
     """Groups for splitting. Ranges of numbers follow from the labels in `base` alone: what comes later moves none."""
     return _strata(task, labels, base, lambda values: np.quantile(values, np.linspace(0, 1, RANGES + 1)))
 
 
-def bars(task: "Task", labels: Sequence[str], base: Sequence[bool]) -> Strata:
+def bars(task: "Task", labels: Sequence[str], base: Base) -> Strata:
     """Groups for looking at."""
     return _strata(task, labels, base, lambda values: np.histogram_bin_edges(values, BARS))
 
 
 def _strata(
-    task: "Task", labels: Sequence[str], base: Sequence[bool], cut: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    task: "Task", labels: Sequence[str], base: Base, cut: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Strata:
     if task.target != "number":
         return Strata(list(task.classes) if task.target == "classes" else [""], list(labels))

@@ -1,5 +1,6 @@
 """The transform of tables: numbers as normal scores, categories as codes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 NUMBERS, CATEGORIES = "numbers", "categories"  # the network's inputs
 MISSING, OTHER = 0, 1  # codes of a category that is missing, and of one that is rare or unseen; known ones follow
+BLOCK = 100_000  # rows that are transformed at once: values of their own take more room than a column
 KNOTS = 1000  # of the map of a number at most
 RAREST = 10  # training examples that a category must have to get a code of its own
 
@@ -72,8 +74,8 @@ class Category:
 
     @classmethod
     def fit(cls, name: str, column: Sequence[str | None]) -> "Category":
-        values, counts = np.unique([value for value in column if value is not None], return_counts=True)
-        return cls(name, [str(value) for value in values[counts >= RAREST]])
+        counts = Counter(value for value in column if value is not None)
+        return cls(name, sorted(value for value, count in counts.items() if count >= RAREST))
 
     @property
     def size(self) -> int:
@@ -111,10 +113,14 @@ class TablePreprocessor:
 
     def transform(self, examples: "pa.Table") -> Arrays:
         """Rows -> scores, float32 (N, numbers), and codes, int64 (N, categories); either may be absent."""
-        return self._arrays(
-            {name: as_floats(examples, name) for name in self._number_names}
-            | {name: examples.column(name).to_pylist() for name in self._category_names}
-        )
+        blocks = [
+            self._arrays(
+                {name: as_floats(block, name) for name in self._number_names}
+                | {name: block.column(name).to_pylist() for name in self._category_names}
+            )
+            for block in (examples.slice(start, BLOCK) for start in range(0, max(1, examples.num_rows), BLOCK))
+        ]
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
     def inputs(self, records: list[dict[str, Any]]) -> Arrays:
         return self._arrays(self._rows(records))
