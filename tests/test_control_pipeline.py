@@ -66,7 +66,7 @@ def test_the_reference_is_what_the_policy_comes_through(project: Path) -> None:
     assert reference["label"].isna().all()
 
 
-@pytest.mark.parametrize("scenario", ["gravity", "pole_length"])
+@pytest.mark.parametrize("scenario", [pytest.param("gravity", marks=pytest.mark.slow), "pole_length"])
 def test_other_physics_are_found(project: Path, scenario: str) -> None:
     finished = closedloop(project, "monitor", f"traffic.scenario={scenario}", "traffic.severity=5")
     assert finished.returncode == 3, finished.stdout + finished.stderr
@@ -97,6 +97,7 @@ def test_the_server_says_what_to_do(project: Path, server: RunningServer) -> Non
     assert labelled.status == 422 and "no true label" in labelled.json["detail"]
 
 
+@pytest.mark.slow
 def test_the_log_of_a_policy_is_watched(project: Path, server: RunningServer) -> None:
     """Episodes that a client has it play: one observation of each, as the reference has them."""
     reference = pd.read_parquet(project / "reports/cartpole/reference.parquet")

@@ -55,6 +55,7 @@ class Seen(Nowhere):
 
 GAN_OF_DIGITS = (
     "task.target=image",
+    "+evaluation.judge=digits",
     "task.classes=[]",
     "gate=image",
     "preprocess=noise",

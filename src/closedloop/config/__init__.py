@@ -121,6 +121,11 @@ class Params(Section):
             for key, name in choices.items()
             if (chosen[key][0] == name) != (target == its)
         ]
+        if (self.evaluation.judge is None) == (target == "image"):
+            said = "is missing" if target == "image" else f"{self.evaluation.judge} has nothing to judge"
+            wrong.append(
+                f"evaluation.judge: {said}; the images of task.target image are judged by a registered classifier"
+            )
         if target == "image":
             asked = {"traffic.source": (self.traffic.source, "log"), "log.inputs": (self.log.inputs, "omit")}
             wrong += [
