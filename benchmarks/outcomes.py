@@ -1,9 +1,9 @@
 """What comes of models that make something or act, as the pipeline trains them:
-python benchmarks/outcomes.py TASK [SEEDS]
+python benchmarks/outcomes.py TASK [SEEDS [VARIANT ...]]
 
 Each seed sets the initial weights, the chance in training and the split into training and validation; that of episodes
 sets all splits. A generator is judged by the classifier that its task names, as registered in this checkout. Writes
-docs/benchmarks/outcomes-TASK.json.
+docs/benchmarks/outcomes-TASK.json; with variants named, what it says of the others stays.
 """
 
 import os
@@ -21,7 +21,7 @@ from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.evaluation.baseline import headline_of
 from closedloop.evaluation.outcomes import Outcomes
-from closedloop.files import write_json
+from closedloop.files import read_json, write_json
 from closedloop.paths import Paths
 
 VARIANTS = {"cartpole": ("reinforce", "actor_critic", "dqn")}  # models; others are measured as configured
@@ -30,8 +30,9 @@ VARIANTS = {"cartpole": ("reinforce", "actor_critic", "dqn")}  # models; others 
 def main() -> None:
     task = sys.argv[1]
     seeds = range(int(sys.argv[2]) if len(sys.argv) > 2 else 3)
-    result: dict[str, Any] = {"task": task}
-    for variant in VARIANTS.get(task, ("as configured",)):
+    path, chosen = Path("docs/benchmarks") / f"outcomes-{task}.json", sys.argv[3:]
+    result: dict[str, Any] = read_json(path) if chosen and path.is_file() else {"task": task}
+    for variant in chosen or VARIANTS.get(task, ("as configured",)):
         overrides = [f"model={variant}"] if task in VARIANTS else []
         runs = []
         for seed in seeds:
@@ -41,7 +42,7 @@ def main() -> None:
             print(variant, runs[-1], flush=True)
         result[variant] = summary(runs)
     result |= {"machine": describe_machine(), "command": f"python benchmarks/outcomes.py {task} {len(seeds)}"}
-    write_json(Path("docs/benchmarks") / f"outcomes-{task}.json", result)
+    write_json(path, result)
 
 
 def measure(params: Params, paths: Paths) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def configure(root: Path, table: Path) -> None:
     """params.yaml of a task that reads the table; as `make new` would write it, without its look at all of it."""
     from closedloop.composition import compose
 
-    params = compose("adult", [*OVERRIDES, "tune=null"])
+    params = compose("adult", list(OVERRIDES))
     params["task"] |= {"name": "scale", "title": "rows that were generated", "classes": ["high", "low"]}
     file = {"name": "table.csv", "url": table.as_uri(), "sha256": sha256(table)}
     layout = {"name": "delimited"}
