@@ -111,7 +111,7 @@ def answered(params: Params, paths: Paths) -> tuple[Answers, Answers, dict[str, 
         "seconds": round(seconds, 1),
     }
     found = assess(predictor, test, params, judge, train)
-    return found, assess_baseline(baseline, test, predictor.target, paths, judge), facts
+    return found, assess_baseline(baseline, test, predictor.target, judge, train), facts
 
 
 def _roc_auc(found: Predictions) -> float:

@@ -1,7 +1,5 @@
 """A policy through the real stages: from episodes to a champion that acts, and other physics seen."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from running_server import RunningServer, running
 from closedloop.files import read_json
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks.control.cartpole import OBSERVATION
-from test_pipeline import ENVIRONMENT, checkout
+from test_pipeline import checkout, closedloop
 
 SMALL = ("trainer.max_epochs=6", "source.format.count=1000", "gate.min_return=300", "monitor.min_rows=60")
 
@@ -32,11 +30,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(project: Path) -> Iterator[RunningServer]:
     with running(project) as answering:
         yield answering
-
-
-def closedloop(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "closedloop.cli", *arguments]
-    return subprocess.run(command, cwd=project, env=ENVIRONMENT, text=True, capture_output=True, check=False)
 
 
 def test_it_ends_with_a_champion_and_no_drift(project: Path) -> None:

@@ -17,7 +17,7 @@ from running_server import RunningServer, running
 from closedloop.files import read_json
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks.base import BadRecord
-from test_pipeline import ENVIRONMENT, checkout
+from test_pipeline import ENVIRONMENT, checkout, closedloop
 
 JUDGE = ("trainer.max_epochs=8", "gate.min_accuracy=0.5", "gate.min_macro_f1=0.5", "gate.min_class_recall=0")
 SMALL = (
@@ -55,11 +55,6 @@ def predictor(project: Path) -> Predictor:
 def server(project: Path) -> Iterator[RunningServer]:
     with running(project) as answering:
         yield answering
-
-
-def closedloop(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "closedloop.cli", *arguments]
-    return subprocess.run(command, cwd=project, env=ENVIRONMENT, text=True, capture_output=True, check=False)
 
 
 def image(png: str) -> np.ndarray:

@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from running_server import RunningServer, running
 from closedloop.files import read_json
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks.base import BadRecord
-from test_pipeline import ENVIRONMENT, checkout
+from test_pipeline import checkout, closedloop
 
 SMALL = ("model.hidden=32", "model.width=16", "trainer.max_epochs=2", "gate.max_nats=3", "trainer.threads=1")
 MIRROR = Path(os.environ.get("CLOSEDLOOP_MIRROR", "")) / "tinyshakespeare.txt"
@@ -43,11 +41,6 @@ def predictor(project: Path) -> Predictor:
 def server(project: Path) -> Iterator[RunningServer]:
     with running(project) as answering:
         yield answering
-
-
-def closedloop(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "closedloop.cli", *arguments]
-    return subprocess.run(command, cwd=project, env=ENVIRONMENT, text=True, capture_output=True, check=False)
 
 
 def test_it_ends_with_a_champion_and_no_drift(project: Path) -> None:

@@ -1,13 +1,11 @@
 """Numbers as target through the real stages: the embedded patients, from the package to a champion, and drift seen."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from closedloop.files import read_json
-from test_pipeline import ENVIRONMENT, checkout
+from test_pipeline import checkout, closedloop
 
 SMALL = ("trainer.max_epochs=8", "gate.min_r2=0.1", "gate.min_coverage=0.6", "monitor.min_labels=40")
 
@@ -19,11 +17,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "test mean absolute error " in finished.stdout
     return made
-
-
-def closedloop(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "closedloop.cli", *arguments]
-    return subprocess.run(command, cwd=project, env=ENVIRONMENT, text=True, capture_output=True, check=False)
 
 
 def test_it_ends_with_a_champion_and_no_drift(project: Path) -> None:

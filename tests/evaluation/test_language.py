@@ -55,6 +55,11 @@ def test_what_is_no_surprise_is_told(row: float) -> None:
         answers_of(pa.table({ID: ["a"]}), np.array([[row]]), Text(65))
 
 
+def test_rows_of_another_width_are_no_answers_of_a_text() -> None:
+    with pytest.raises(DataError, match="do not belong together"):
+        answers_of(pa.table({ID: ["a", "b"]}), np.ones((2, 3)), Text(65))
+
+
 def test_a_text_has_no_label() -> None:
     assert Text(65).flaw("") is None and Text(65).flaw("a") is not None
     with pytest.raises(ValueError, match="no label"):

@@ -25,7 +25,7 @@ def answers_of(examples: pa.Table, rows: NDArray[np.float64], target: Target) ->
         return Numbers.of(examples, rows, target)
     if isinstance(target, Text):
         target.check_rows(rows.tolist())
-        return Outcomes.of(examples, rows[:, 0], NATS)
+        return Outcomes.of(examples, rows.reshape(-1), NATS)  # rows of more than one figure are too many
     return Predictions.of(examples, rows, target.to_json()["classes"])
 
 

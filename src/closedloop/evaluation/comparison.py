@@ -10,7 +10,7 @@ from closedloop.errors import DataError
 from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.intervals import normal_quantile, resampled_sums
 from closedloop.evaluation.numbers import Numbers
-from closedloop.evaluation.outcomes import HIGHER_IS_BETTER, Outcomes
+from closedloop.evaluation.outcomes import Outcomes, as_score
 from closedloop.evaluation.predictions import Predictions
 
 MIN_RESAMPLED = 30  # pairs; a bootstrap of fewer has intervals that are far too short
@@ -66,8 +66,8 @@ def compare(
         gains = champion_losses - losses
         means = resampled_sums(sparse.csr_array(gains[:, None]), resamples, seed)[:, 0] / pairs
         low, high = (float(q) for q in np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2]))
-        sign = -1 if metric in HIGHER_IS_BETTER else 1
-        scores, gain = (sign * float(losses.mean()), sign * float(champion_losses.mean())), float(gains.mean())
+        scores = (as_score(metric, float(losses.mean())), as_score(metric, float(champion_losses.mean())))
+        gain = float(gains.mean())
         method = "paired bootstrap percentile"
     return Comparison(metric, pairs, *scores, gain, min(low, gain), max(high, gain), confidence, method)
 

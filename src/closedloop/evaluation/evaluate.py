@@ -57,7 +57,7 @@ def evaluate(params: Params, paths: Paths, judge: Judge | None = None) -> dict[s
     report["serving"] = measure(predictor, examples, model, paths.preprocessor)
     print("fitting the baseline on the training split", flush=True)
     baseline = task.baseline(training, examples, params)
-    simple = assess_baseline(baseline, examples, predictor.target, paths, judge)
+    simple = assess_baseline(baseline, examples, predictor.target, judge, training)
     report["baseline"] = against_baseline(found, baseline.name, simple, config)
 
     found.write(paths.predictions)

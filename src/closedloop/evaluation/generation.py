@@ -10,7 +10,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from closedloop.config import Evaluation
-from closedloop.errors import ConfigError
 from closedloop.evaluation.figures import BLUE, GREY, page, short
 from closedloop.evaluation.intervals import Interval, percentile, wilson
 from closedloop.evaluation.judge import Judge
@@ -45,15 +44,6 @@ class Sample:
     def flat(self) -> NDArray[np.float64]:
         """The pixels of the first images, from 0 to 1."""
         return _flat(self.images[:COMPARED])
-
-
-def require_judge(judge: Judge | None) -> Judge:
-    """Raises ConfigError where the configuration names none."""
-    if judge is None:
-        raise ConfigError(
-            "evaluation.judge names no classifier: images that are made are compared in the features of one"
-        )
-    return judge
 
 
 def made_by(predictor: Predictor, count: int, seed: int) -> Images:

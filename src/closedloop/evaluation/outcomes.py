@@ -19,6 +19,11 @@ HIGHER_IS_BETTER = (RETURN,)
 Floats = NDArray[np.float64]
 
 
+def as_score(metric: str, loss: float) -> float:
+    """A mean loss as the figure of that metric which people know: of returns, more is better."""
+    return -loss if metric in HIGHER_IS_BETTER else loss
+
+
 @dataclass(frozen=True)
 class Outcomes(Rows):
     """N examples in a fixed order with a figure for each, all of one metric."""

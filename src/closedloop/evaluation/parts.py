@@ -14,7 +14,7 @@ from closedloop.data.partitions import is_feedback
 from closedloop.errors import DataError
 from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.comparison import Comparison, compare
-from closedloop.evaluation.outcomes import HIGHER_IS_BETTER
+from closedloop.evaluation.outcomes import as_score
 from closedloop.evaluation.predictions import Predictions
 from closedloop.tasks.base import Task
 
@@ -98,9 +98,8 @@ def _unproven(ours: Answers, theirs: Answers, gate: AnyGate) -> Comparison:
         mine, its = float(ours.correct.mean()), float(theirs.correct.mean())
         gain = mine - its
     else:
-        sign = -1 if gate.metric in HIGHER_IS_BETTER else 1
-        mine, its = (sign * float(found.losses(gate.metric).mean()) for found in (ours, theirs))
-        gain = sign * (its - mine)
+        losses = [float(found.losses(gate.metric).mean()) for found in (ours, theirs)]
+        (mine, its), gain = (as_score(gate.metric, loss) for loss in losses), losses[1] - losses[0]
     bound = max(1.0, abs(gain))
     return Comparison(
         gate.metric, len(ours.ids), mine, its, gain, -bound, bound, gate.confidence, "too few for an interval"

@@ -14,7 +14,7 @@ from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.data.tensors import TARGETS, write_tensors
 from closedloop.paths import SPLITS, Paths
 from closedloop.preparation.raw import feedback_parts, read_raw
-from closedloop.targets import Target, fit_target, of_task, save_target
+from closedloop.targets import Target, fit_target, flawed, of_task, save_target
 from closedloop.targets.strata import strata
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Arrays, Preprocessor
@@ -61,10 +61,8 @@ def split_examples(examples: pa.Table, params: Params) -> tuple[pa.Table, NDArra
     Raises DataError when a split comes out empty.
     """
     # a label that is none has passed validation only within its thresholds; it cannot be learnt from
-    sound = of_task(params.task)
-    kinds, kind = np.unique(strings(examples.column(LABEL)), return_inverse=True)
-    fit = np.array([sound.flaw(label) is None for label in kinds.tolist()], bool)[kind]
-    examples = examples if fit.all() else examples.filter(pa.array(fit))
+    unfit = flawed(of_task(params.task), strings(examples.column(LABEL)))
+    examples = examples.filter(pa.array(~unfit)) if unfit.any() else examples
     parts = strings(examples.column(PART))
     groups = strata(params.task, labels(examples), official(parts))
     contents, found = get_task(params.task.kind).fingerprints(examples), examples.column_names

@@ -12,7 +12,8 @@ from closedloop.data.examples import ID, LABEL, PART, UNASKED, strings, texts
 from closedloop.data.partitions import is_feedback, official
 from closedloop.errors import DataError
 from closedloop.preparation.copies import NAMED, Ids, Strings, conflicts, duplicates, leaks, named, news, repetitions
-from closedloop.targets import Target, of_task
+from closedloop.preparation.raw import feedback_parts
+from closedloop.targets import Target, flawed, of_task
 from closedloop.targets.number import as_numbers, is_number
 from closedloop.targets.strata import Strata, bars
 from closedloop.tasks.base import Finding, Task
@@ -82,7 +83,7 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
     ]
     if len(examples):
         contents = task.fingerprints(examples)
-        feedback = [part for part in dict.fromkeys(texts(examples.column(PART))) if is_feedback(part)]
+        feedback = feedback_parts(examples)
         ours = {part: classes for part, classes in counts.items() if not is_feedback(part)}
         findings += [
             *([_occurring(ours, params), _balance(ours, params)] if classes else []),
@@ -150,8 +151,7 @@ def _parts(counts: dict[str, dict[str, int]]) -> Finding:
 
 
 def _known_labels(ids: Ids, labels: Strings, target: Target, params: Params) -> Finding:
-    kinds, kind = np.unique(labels, return_inverse=True)
-    unknown = np.array([target.flaw(label) is not None for label in kinds.tolist()], bool)[kind]
+    unknown = flawed(target, labels)
     limit = params.validation.max_unknown_label_share
     names = np.unique(labels[unknown]).tolist()
     what, sound = "no finite numbers", "finite numbers"

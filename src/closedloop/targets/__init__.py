@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from closedloop.errors import ConfigError, DataError
 from closedloop.files import read_json, write_json
 from closedloop.targets.action import Action
@@ -25,6 +28,7 @@ __all__ = [
     "Target",
     "Text",
     "fit_target",
+    "flawed",
     "load_target",
     "of_task",
     "require_labels",
@@ -71,6 +75,13 @@ def require_labels(task: "Task") -> None:
     """Raises ConfigError where examples have no labels, from which retraining learns."""
     if task.target in UNLABELLED:
         raise ConfigError(f"{task.name} {UNLABELLED[task.target]}, and run `make run`")
+
+
+def flawed(target: Target, labels: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Which of the labels (N,) cannot be one; each distinct one is asked about once."""
+    kinds, kind = np.unique(labels, return_inverse=True)
+    found: NDArray[np.bool_] = np.array([target.flaw(label) is not None for label in kinds.tolist()], bool)[kind]
+    return found
 
 
 def save_target(target: Target, folder: Path) -> None:

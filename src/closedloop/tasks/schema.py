@@ -28,6 +28,16 @@ class Part(Section):
         return self.files
 
 
+class FilePart(Part):
+    """A part that is one file."""
+
+    file: FileName
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,)
+
+
 class IdxPart(Part):
     images: FileName
     labels: FileName
@@ -181,18 +191,10 @@ class WavArchive(Archive):
     max_seconds: Annotated[float, Field(gt=0, le=60)] = 10  # longer recordings are refused, in files and in requests
 
 
-class TablePart(Part):
-    file: FileName
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return (self.file,)
-
-
 class Rows(RawFormat):
     """What formats of tables have: the columns that are not the content of an example."""
 
-    parts: Annotated[list[TablePart], Field(min_length=1)]
+    parts: Annotated[list[FilePart], Field(min_length=1)]
     layout: Layout
     target: str  # the column of the classes' names
     id: str | None = None  # of distinct names; rows are counted where there is none
@@ -255,14 +257,9 @@ def _known_encoding(name: str) -> str:
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 
-class TextPart(Part):
-    file: FileName
+class TextPart(FilePart):
     label_column: Annotated[int, Field(ge=0)] = 0  # counted from 0
     text_column: Annotated[int, Field(ge=0)] = 1
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return (self.file,)
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -287,19 +284,11 @@ class TextArchive(Archive):
     encoding: Encoding = "utf-8"
 
 
-class PassagePart(Part):
-    file: FileName
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return (self.file,)
-
-
 class TextFile(RawFormat):
     """One running text, cut into passages of one length; the end of it is the official test split."""
 
     name: Literal["text_file"]
-    parts: Annotated[list[PassagePart], Field(min_length=1, max_length=1)]
+    parts: Annotated[list[FilePart], Field(min_length=1, max_length=1)]
     encoding: Encoding = "utf-8"
     passage: Annotated[int, Field(ge=16, le=100_000)] = 1024  # characters; what is left over at the end is not used
     test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1  # of the text, its end
@@ -309,19 +298,11 @@ class TextFile(RawFormat):
         return ("train", "test")
 
 
-class EpisodePart(Part):
-    file: FileName
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return (self.file,)
-
-
 class Episodes(RawFormat):
     """Where episodes begin, and the physics that they go by: a row each in a CSV file."""
 
     name: Literal["episodes"]
-    parts: Annotated[list[EpisodePart], Field(min_length=1, max_length=1)]
+    parts: Annotated[list[FilePart], Field(min_length=1, max_length=1)]
     count: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
     seed: Annotated[int, Field(ge=0)] = 0
     gravity: Annotated[float, Field(gt=0)] = 9.8  # m/s²

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from closedloop.errors import DataError
 from closedloop.files import write_json
-from closedloop.tasks.base import Arrays, BadRecord, Step
+from closedloop.tasks.base import Arrays, BadRecord, Step, read_number
 from closedloop.tasks.images.pictures import Fit
 from closedloop.tasks.images.request import IMAGE, Form, column, decode_image, encode_png, image_schema, pixels
 
@@ -114,8 +114,8 @@ class GeneratorPreprocessor:
                 image = decode_image(given, self.form)
             except ValueError as error:
                 raise BadRecord(row, IMAGE, str(error)) from None
-        seed = whole(row, record, SEED, 0, LARGEST_SEED)
-        count = whole(row, record, COUNT, 1, self.max_count)
+        seed = int(read_number(row, record, SEED, 0, high=LARGEST_SEED, whole=True))
+        count = int(read_number(row, record, COUNT, 1, high=self.max_count, whole=True))
         if not count and image is None:
             raise BadRecord(row, COUNT, f"at least one image is made, or one judged that is sent as {IMAGE}")
         return Wish(image, seed, count)
@@ -162,15 +162,3 @@ class GeneratorPreprocessor:
     def save(self, folder: Path) -> None:
         content = {name: value for name, value in asdict(self).items() if value is not None}
         write_json(folder / "preprocessor.json", {"kind": "images", **content})
-
-
-def whole(row: int, record: dict[str, Any], name: str, usual: int, high: int) -> int:
-    """A whole number of a request; raises BadRecord."""
-    value = record.get(name, usual)
-    if value is None or (isinstance(value, float) and np.isnan(value)):  # as a table of requests has it
-        return usual
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise BadRecord(row, name, "expected a whole number")
-    if not 0 <= value <= high or value != int(value):
-        raise BadRecord(row, name, f"expected a whole number from 0 to {high}")
-    return int(value)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from closedloop.errors import DataError
 from closedloop.files import write_json
-from closedloop.tasks.base import Arrays, BadRecord, Step, read_fitted
+from closedloop.tasks.base import Arrays, BadRecord, Step, read_fitted, read_number
 from closedloop.tasks.texts.request import TEXT, read_text, texts
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ class CharacterPreprocessor:
             raise BadRecord(row, "", f"expected the field {PROMPT}, and perhaps {LENGTH}, {TEMPERATURE} and {SEED}")
         return Prompt(
             read_text(row, record[PROMPT], self.max_prompt, PROMPT),
-            int(_number(row, record, LENGTH, USUAL_LENGTH, high=self.max_length, whole=True)),
-            _number(row, record, TEMPERATURE, USUAL_TEMPERATURE, high=HOTTEST),
-            int(_number(row, record, SEED, 0, high=LARGEST_SEED, whole=True)),
+            int(read_number(row, record, LENGTH, USUAL_LENGTH, high=self.max_length, whole=True)),
+            read_number(row, record, TEMPERATURE, USUAL_TEMPERATURE, high=HOTTEST),
+            int(read_number(row, record, SEED, 0, high=LARGEST_SEED, whole=True)),
         )
 
     @property
@@ -182,18 +182,3 @@ def _drawn(logits: NDArray[np.float64], temperature: float, rng: np.random.Gener
         return int(logits.argmax())
     odds = np.exp((logits - logits.max()) / temperature)
     return int(rng.choice(len(odds), p=odds / odds.sum()))
-
-
-def _number(
-    row: int, record: dict[str, Any], name: str, usual: float, *, low: float = 0, high: float, whole: bool = False
-) -> float:
-    value = record.get(name, usual)
-    # a table of requests has NaN where a row leaves a field out, and whole numbers as floats
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return usual
-    kind = "a whole number" if whole else "a number"
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise BadRecord(row, name, f"expected {kind}")
-    if not low <= value <= high or (whole and value != int(value)):
-        raise BadRecord(row, name, f"expected {kind} from {low:g} to {high:g}")
-    return float(value)
