@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from closedloop.monitoring import alert
+from closedloop.monitoring.quality import METRICS
 from closedloop.prediction_log.clock import to_micros, to_text
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "alerts.md"
@@ -93,7 +94,7 @@ def test_the_document_shows_the_body_as_it_is() -> None:
     assert list(json.loads(example)) == list(body())
     table = {name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
     of_numbers = {name.replace("accuracy", "mae") for name in body()}
-    assert table == set(body()) | of_numbers
+    assert table == set(body()) | of_numbers | set(METRICS)
 
 
 def test_it_arrives_once_as_json(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
