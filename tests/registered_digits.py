@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from closedloop.composition import compose
 from closedloop.config import Params, parse
+from closedloop.data.array_columns import to_column
 from closedloop.data.examples import ID, LABEL
 from closedloop.paths import Paths
 from closedloop.registry import packaging, store
@@ -25,7 +26,7 @@ from closedloop.serving.predictor import Predictor
 from closedloop.targets import of_task, save_target
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Preprocessor
-from closedloop.tasks.images.request import IMAGE, column
+from closedloop.tasks.images.request import IMAGE
 
 CONF = Path(__file__).parents[1] / "conf"
 TRAINED_ON = {"weak": 30, "strong": 1200}  # examples; the accuracies of the two differ clearly
@@ -36,7 +37,7 @@ def digits(start: int, stop: int) -> pa.Table:
     content = load_digits()
     images = np.round(content.images[start:stop] * 255 / 16).astype(np.uint8)
     names = [str(code) for code in content.target[start:stop]]
-    return pa.table({ID: [f"all-{i:06d}" for i in range(start, stop)], IMAGE: column(images), LABEL: names})
+    return pa.table({ID: [f"all-{i:06d}" for i in range(start, stop)], IMAGE: to_column(images), LABEL: names})
 
 
 def digits_params(*overrides: str) -> Params:

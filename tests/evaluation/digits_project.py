@@ -10,9 +10,10 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 
 from closedloop.config import Params
+from closedloop.data.array_columns import to_column
 from closedloop.data.examples import ID, LABEL, PART
 from closedloop.paths import Paths
-from closedloop.tasks.images.request import IMAGE, column
+from closedloop.tasks.images.request import IMAGE
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def digits(rows: slice) -> pa.Table:
     images = np.round(content.images[rows] * 255 / 16).astype(np.uint8)
     names = [str(code) for code in content.target[rows]]
     ids = [f"all-{i:06d}" for i in range(rows.start, rows.stop)]
-    return pa.table({ID: ids, PART: ["all"] * len(ids), IMAGE: column(images), LABEL: names})
+    return pa.table({ID: ids, PART: ["all"] * len(ids), IMAGE: to_column(images), LABEL: names})
 
 
 def write_linear_model(path: Path, weights: np.ndarray, bias: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -127,7 +127,7 @@ def test_a_loss_that_is_no_number_stops_with_the_knobs_to_turn(tmp_path: Path, s
     params, paths = digits(tmp_path)
     poisoned = read_tensors(paths.tensors(split))
     poisoned["inputs"][3] = np.nan
-    write_tensors(paths.tensors(split), poisoned)
+    write_tensors(paths.tensors(split), [poisoned], len(poisoned["targets"]))
     with pytest.raises(TrainingError, match=rf"{name} became nan in epoch 1: lower optimizer\.lr \(now 0\.003\)"):
         train(params, paths)
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from closedloop.data.array_columns import to_column
 from closedloop.evaluation.profile import profile
 from closedloop.targets import Classes
 from closedloop.tasks import get_task
-from closedloop.tasks.images.request import column, pixels
+from closedloop.tasks.images.request import pixels
 
 TARGET = Classes(tuple(str(digit) for digit in range(10)))
 
@@ -60,7 +61,7 @@ def _flat(examples: pa.Table) -> NDArray[np.float64]:
 def _table(data: Any, rows: NDArray[np.int64]) -> pa.Table:
     images = np.round(data.images[rows] * 255 / 16).astype(np.uint8)
     ids, labels = [f"all-{row:06d}" for row in rows], [str(label) for label in data.target[rows]]
-    return pa.table({"id": ids, "image": column(images), "label": labels})
+    return pa.table({"id": ids, "image": to_column(images), "label": labels})
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from closedloop.data.array_columns import to_column
 from closedloop.errors import ConfigError
 from closedloop.tasks.base import BadRecord
 from closedloop.tasks.images.descriptors import describe
 from closedloop.tasks.images.pictures import fitted
-from closedloop.tasks.images.request import column, encode_png, pixels
+from closedloop.tasks.images.request import encode_png, pixels
 from closedloop.tasks.images.shifts import COLOURED, CORRUPTIONS, shift
 from closedloop.tasks.images.task import TASK, ImagePreprocessor
 from pictures import SHAPES, shape
@@ -29,7 +30,7 @@ def shapes(count: int = 60) -> NDArray[np.uint8]:
 
 
 def table(images: NDArray[np.uint8]) -> pa.Table:
-    return pa.table({"id": [str(row) for row in range(len(images))], "image": column(images)})
+    return pa.table({"id": [str(row) for row in range(len(images))], "image": to_column(images)})
 
 
 def test_rows_arrays_and_png_mean_the_same_colours_in_training_and_in_serving() -> None:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from closedloop.data.array_columns import to_column
 from closedloop.errors import ConfigError, DataError
-from closedloop.tasks.images.request import column, pixels
+from closedloop.tasks.images.request import pixels
 from closedloop.tasks.images.shifts import CORRUPTIONS, shift
 
 SCENARIOS = [*CORRUPTIONS, "imbalance"]
@@ -21,7 +22,7 @@ def examples() -> pa.Table:
     digits = load_digits()
     images = np.round(digits.images[:400] * 255 / 16).astype(np.uint8)
     labels = [str(label) for label in digits.target[:400]]
-    return pa.table({"id": [f"all-{row:06d}" for row in range(400)], "image": column(images), "label": labels})
+    return pa.table({"id": [f"all-{row:06d}" for row in range(400)], "image": to_column(images), "label": labels})
 
 
 def favoured_share(table: pa.Table) -> float:
@@ -83,14 +84,14 @@ def test_imbalance_repeats_no_example_before_all_of_its_class_are_used(examples:
 @given(st.integers(2, 12), st.integers(1, 5), st.integers(0, 100))
 def test_imbalance_works_for_any_number_of_classes(classes: int, severity: int, seed: int) -> None:
     labels = [str(row % classes) for row in range(60)]
-    table = pa.table({"image": column(np.zeros((60, 4, 4), np.uint8)), "label": labels})
+    table = pa.table({"image": to_column(np.zeros((60, 4, 4), np.uint8)), "label": labels})
     assert shift(table, "imbalance", severity, np.random.default_rng(seed)).num_rows == 60
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_slice_of_a_table_is_shifted_as_its_copy_is(examples: pa.Table, scenario: str) -> None:
     part = examples.slice(150, 100)
-    copy = pa.table({"id": part["id"], "image": column(pixels(examples)[150:250]), "label": part["label"]})
+    copy = pa.table({"id": part["id"], "image": to_column(pixels(examples)[150:250]), "label": part["label"]})
     shifted, expected = (shift(table, scenario, 3, np.random.default_rng(0)) for table in (part, copy))
     assert shifted.to_pylist() == expected.to_pylist()
 
@@ -103,7 +104,7 @@ def test_rotation_turns_both_ways(examples: pa.Table) -> None:
 
 @pytest.mark.parametrize("labels", [None, ["1", None, "2"]])
 def test_imbalance_without_labels_says_what_it_lacks(labels: list[str | None] | None) -> None:
-    columns = {"image": column(np.zeros((3, 4, 4), np.uint8))}
+    columns = {"image": to_column(np.zeros((3, 4, 4), np.uint8))}
     table = pa.table(columns if labels is None else {**columns, "label": labels})
     with pytest.raises(DataError, match="imbalance needs a label for every example"):
         shift(table, "imbalance", 3, np.random.default_rng(0))

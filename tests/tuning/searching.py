@@ -73,7 +73,7 @@ def prepare(root: Path) -> None:
     acquire(params, paths)
     write_json(paths.report("preprocess.json"), preprocess(params, paths))
     few = {name: array[:FEW] for name, array in read_tensors(paths.tensors("train")).items()}
-    write_tensors(paths.tensors("train"), few)
+    write_tensors(paths.tensors("train"), [few], FEW)
     for split in ("test", "production"):
         for file in (paths.tensors(split), paths.examples(split)):
             file.write_bytes(b"nobody may look at this")

@@ -9,13 +9,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from closedloop.data.array_columns import to_column
 from closedloop.data.examples import ID
 from closedloop.errors import DataError
 from closedloop.serving.predictor import BATCH
 from closedloop.targets import Classes, load_target
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Preprocessor
-from closedloop.tasks.images.request import IMAGE, column
+from closedloop.tasks.images.request import IMAGE
 
 Floats = NDArray[np.float64]
 LAST_LAYER = ("Gemm", "MatMul")  # of ONNX: what makes classes of features
@@ -58,7 +59,7 @@ class Judge:
         found = []
         for start in tqdm(range(0, len(images), BATCH), desc="judge", unit="batch", delay=2, leave=False):
             batch = images[start : start + BATCH]
-            table = pa.table({ID: list(map(str, range(len(batch)))), IMAGE: column(batch)})
+            table = pa.table({ID: list(map(str, range(len(batch)))), IMAGE: to_column(batch)})
             found.append(self.session.run(None, self.preprocessor.transform(table)))
         answers, features = (np.concatenate(outputs) for outputs in zip(*found, strict=True))
         return features.reshape(len(features), -1).astype(np.float64), answers.argmax(axis=1)

@@ -22,7 +22,7 @@ FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
 
 def monitor_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     """The keys of `monitor` that have to allow less than usual; raises DataError when a split comes out empty."""
-    _, splits = split_examples(examples, params)
+    splits = split_examples(examples, params)
     judged = min(int((splits == split).sum()) for split in ("test", "production"))
     if judged >= params.monitor.min_rows:
         return {}

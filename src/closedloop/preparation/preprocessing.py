@@ -8,7 +8,19 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from closedloop.config import Params
-from closedloop.data.examples import GROUP, LABEL, PART, TIME, labels, read_examples, strings, write_examples
+from closedloop.data.examples import (
+    GROUP,
+    LABEL,
+    PART,
+    TIME,
+    UNASKED,
+    labels,
+    read_examples,
+    slices,
+    strings,
+    texts,
+    write_examples,
+)
 from closedloop.data.partitions import official
 from closedloop.data.splits import DROPPED, assign_splits, joined
 from closedloop.data.tensors import TARGETS, write_tensors
@@ -19,18 +31,21 @@ from closedloop.targets.strata import strata
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Arrays, Preprocessor
 
+UNKNOWN = "unknown"  # in place of a split: the label is none
+
 
 def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     """Write examples, preprocessor and tensors of all splits; return the counts by split and class, and by part."""
     task = get_task(params.task.kind)
     raw = read_raw(paths.raw, params)
-    examples, splits = split_examples(raw, params)
-    unknown = raw.num_rows - examples.num_rows
-    parts = strings(examples.column(PART))
-    groups = strata(params.task, labels(examples), official(parts))
+    splits = split_examples(raw, params)
+    known = splits != UNKNOWN
+    parts, names = strings(raw.column(PART))[known], raw.column(LABEL).filter(pa.array(known))
+    groups = strata(params.task, texts(names), official(parts))
     for split in SPLITS:
-        write_examples(paths.examples(split), examples.filter(pa.array(splits == split)))
-    del raw, examples  # a large table has no room twice
+        write_examples(paths.examples(split), raw, splits == split)
+    splits = splits[known]
+    del raw  # a large table has no room twice
     train = read_examples(paths.examples("train"))
     preprocessor = task.fit(train, params)
     preprocessor.save(paths.preprocessor)
@@ -38,8 +53,9 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
     del train
     save_target(target, paths.preprocessor)
     for split in tqdm(("train", "validation"), desc="transform", unit="split"):  # test and production: as requests
-        tensors = transform(preprocessor, target, read_examples(paths.examples(split)))
-        write_tensors(paths.tensors(split), tensors, preprocessor.cardinalities)
+        examples = read_examples(paths.examples(split))
+        tensors = (transform(preprocessor, target, part) for part in slices(examples))
+        write_tensors(paths.tensors(split), tensors, examples.num_rows, preprocessor.cardinalities)
     return {
         "seed": params.preprocess.seed,
         "splits": {
@@ -51,26 +67,30 @@ def preprocess(params: Params, paths: Paths) -> dict[str, Any]:
             for part in dict.fromkeys(parts.tolist())
         },
         "dropped": int((splits == DROPPED).sum()),
-        "unknown_label": unknown,
+        "unknown_label": int((~known).sum()),
     }
 
 
-def split_examples(examples: pa.Table, params: Params) -> tuple[pa.Table, NDArray[np.str_]]:
-    """The examples whose label is sound, and the split of each of them, or DROPPED.
+def split_examples(examples: pa.Table, params: Params) -> NDArray[np.str_]:
+    """The split of each example, DROPPED, or UNKNOWN where its label is none.
 
     Raises DataError when a split comes out empty.
     """
-    # a label that is none has passed validation only within its thresholds; it cannot be learnt from
-    unfit = flawed(of_task(params.task), strings(examples.column(LABEL)))
-    examples = examples.filter(pa.array(~unfit)) if unfit.any() else examples
+    # such a label has passed validation only within its thresholds; it cannot be learnt from
+    known = ~flawed(of_task(params.task), strings(examples.column(LABEL)))
+    contents = get_task(params.task.kind).fingerprints(examples)[known]
+    aside = [PART, LABEL, *(name for name in UNASKED if name in examples.column_names)]
+    examples = examples.select(aside).filter(pa.array(known))
     parts = strings(examples.column(PART))
     groups = strata(params.task, labels(examples), official(parts))
-    contents, found = get_task(params.task.kind).fingerprints(examples), examples.column_names
-    together = joined(contents, examples.column(GROUP).to_pylist()) if GROUP in found else None
-    times = examples.column(TIME).to_numpy() if TIME in found else None
+    together = joined(contents, examples.column(GROUP).to_pylist()) if GROUP in examples.column_names else None
+    times = examples.column(TIME).to_numpy() if TIME in examples.column_names else None
     feedback = feedback_parts(examples)
     names = np.array(groups.of)
-    return examples, assign_splits(contents, names, parts, params.preprocess, feedback, together=together, times=times)
+    splits = assign_splits(contents, names, parts, params.preprocess, feedback, together=together, times=times)
+    found = np.full(len(known), UNKNOWN, splits.dtype)
+    found[known] = splits
+    return found
 
 
 def transform(preprocessor: Preprocessor, target: Target, examples: pa.Table) -> Arrays:

@@ -1,5 +1,6 @@
 """Images and labels as named arrays of an .npz file."""
 
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.data.archives import damage_told
+from closedloop.data.spill import Spill, blocks, changed, fits
 from closedloop.errors import DataError
 from closedloop.tasks.images.archive import refuse_bomb
 from closedloop.tasks.images.pictures import Levels
@@ -32,7 +34,7 @@ def read_arrays(path: Path, part: ArraysPart, classes: list[str]) -> tuple[Level
         labels = labels[:, 0]
     if labels.shape != images.shape[:1]:
         raise DataError(f"{where} holds {len(images)} images, {part.labels} has the shape {labels.shape}")
-    return _bytes(images, where), _names(labels, classes, f"{path}: {part.labels}")
+    return _bytes(images, where, path.parent), _names(labels, classes, f"{path}: {part.labels}")
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:
@@ -51,7 +53,8 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
                 "source.format.parts"
             )
         try:
-            found: NDArray[Any] = arrays[name]
+            large = _spilled(arrays.zip, name, path.parent)
+            found: NDArray[Any] = arrays[name] if large is None else large
         except ValueError as error:
             if "pickle" not in str(error):
                 raise
@@ -62,7 +65,26 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     return found
 
 
-def _bytes(images: NDArray[Any], where: str) -> Levels:
+def _spilled(archive: zipfile.ZipFile, name: str, folder: Path) -> NDArray[Any] | None:
+    """An array that is too large for memory, a block at a time; None for all others, which NumPy reads."""
+    entry = archive.getinfo(name if name in archive.NameToInfo else f"{name}.npy")
+    if fits(entry.file_size):
+        return None
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, columns_first, kind = header(file)
+        if columns_first or kind.hasobject or not shape or 0 in shape:
+            return None
+        found, row = Spill(folder), math.prod(shape[1:]) * kind.itemsize
+        for block in blocks(shape[0], row):
+            content = file.read((block.stop - block.start) * row)
+            found.add(np.frombuffer(content, kind).reshape(block.stop - block.start, *shape[1:]))
+        file.read()  # to the end, where the checksum is compared
+    return found.array()
+
+
+def _bytes(images: NDArray[Any], where: str, folder: Path) -> Levels:
     if images.dtype == np.uint8:
         return images
     if not np.issubdtype(images.dtype, np.floating):
@@ -70,8 +92,7 @@ def _bytes(images: NDArray[Any], where: str) -> Levels:
     lowest, highest = (float(limit(images)) for limit in (np.min, np.max)) if images.size else (0.0, 0.0)
     if not (lowest >= 0 and highest <= 1):  # so is NaN found
         raise DataError(f"{where} has floats from {lowest:g} to {highest:g}; they must be from 0 to 1, or uint8")
-    levels: Levels = np.round(images * images.dtype.type(255)).astype(np.uint8)
-    return levels
+    return changed(lambda block: np.round(block * block.dtype.type(255)).astype(np.uint8), images, folder)
 
 
 def _names(labels: NDArray[Any], classes: list[str], where: str) -> list[str]:

@@ -6,40 +6,51 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from closedloop.data.spill import BLOCK, Spill, blocks
 from closedloop.errors import DataError
 from closedloop.tasks.images.archive import File, paths_in, read_files
 from closedloop.tasks.images.pictures import Levels, fitted, has_colour, read_picture, to_channels
 from closedloop.tasks.schema import ImageFolder, ImagePart
 
 NAMED = 5  # files in a message
-BATCH = 1024  # images that wait as objects of their own
 
 
 @dataclass
 class Collected:
-    """The images of one part, in batches of one array each, and what else was found."""
+    """The images of one part, and what else was found."""
 
+    folder: Path  # where there is room for them
+    levels: Spill  # (N, H, W), or (N, H, W, 3) where an image has colour
+    coloured: bool = False
     names: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
-    batches: list[Levels] = field(default_factory=list)  # (N, H, W), or (N, H, W, 3) where an image has colour
     faults: dict[str, str] = field(default_factory=dict)  # path -> why it is left out
     sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
     examples_of_size: dict[tuple[int, ...], str] = field(default_factory=dict)
 
-    @property
-    def coloured(self) -> bool:
-        return any(batch.ndim == 4 for batch in self.batches)
+    def add(self, images: list[Levels]) -> None:
+        """Keep a batch; what was grey so far gets three channels when the first colours come."""
+        if not self.coloured and any(image.ndim == 3 for image in images):
+            before, self.levels, self.coloured = self.levels, Spill(self.folder), True
+            if before.rows:
+                grey = before.array()
+                for block in blocks(before.rows, 3 * grey[0].nbytes):
+                    self.levels.add(to_channels(grey[block], True, 3))
+        channels = 3 if self.coloured else 1
+        self.levels.add(np.stack([to_channels(image, image.ndim == 2, channels) for image in images]))
 
     def images(self, channels: int) -> Levels:
         """All images in the order of their names."""
-        order = np.argsort(np.array(self.names), kind="stable")
-        batches = [to_channels(batch, batch.ndim == 3, channels) for batch in self.batches]
-        return np.concatenate(batches)[order]
+        levels, order, found = self.levels.array(), self.order(), Spill(self.folder)
+        for block in blocks(len(order), levels[0].nbytes):
+            found.add(to_channels(levels[order[block]], not self.coloured, channels))
+        return found.array()
 
-    def in_order(self, values: list[str]) -> list[str]:
-        return [values[row] for row in np.argsort(np.array(self.names), kind="stable")]
+    def order(self) -> NDArray[np.intp]:
+        return np.argsort(np.array(self.names), kind="stable")
 
 
 def read_folder(archive: Path, part: ImagePart, config: ImageFolder) -> Collected:
@@ -48,7 +59,7 @@ def read_folder(archive: Path, part: ImagePart, config: ImageFolder) -> Collecte
     Files that are no image are left out and named in `faults`. Raises DataError when there are no images, a file
     stands in no class's folder, or sizes differ and the configuration has none: it names the files.
     """
-    found, waiting = Collected(), []
+    found, waiting, waiting_bytes = Collected(archive.parent, Spill(archive.parent)), [], 0
     for file, label in tqdm(_placed(archive, part), desc=f"images of {archive.name}", unit="file", delay=1):
         name = str(file.path)
         try:
@@ -64,11 +75,12 @@ def read_folder(archive: Path, part: ImagePart, config: ImageFolder) -> Collecte
         found.names.append(name)
         found.labels.append(label)
         waiting.append(image)
-        if len(waiting) == BATCH:
-            found.batches.append(_batch(waiting))
-            waiting = []
+        waiting_bytes += image.nbytes
+        if waiting_bytes >= BLOCK:
+            found.add(waiting)
+            waiting, waiting_bytes = [], 0
     if waiting:
-        found.batches.append(_batch(waiting))
+        found.add(waiting)
     _refuse_sizes(archive, found)
     if not found.names:
         why = listed(found.faults) or "the classes' folders are empty"
@@ -83,11 +95,6 @@ def _one(file: File, config: ImageFolder) -> Levels:
     elif image.ndim == 3 and not has_colour(image):
         image = image[..., 0]  # grey, though saved with three channels
     return image if config.size is None else fitted(image, config.size, config.fit)
-
-
-def _batch(images: list[Levels]) -> Levels:
-    coloured = any(image.ndim == 3 for image in images)
-    return np.stack([to_channels(image, image.ndim == 2, 3 if coloured else 1) for image in images])
 
 
 def _placed(archive: Path, part: ImagePart) -> Iterator[tuple[File, str]]:

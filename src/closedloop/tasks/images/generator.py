@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from closedloop.data.array_columns import to_column
 from closedloop.errors import DataError
 from closedloop.files import write_json
 from closedloop.tasks.base import Arrays, BadRecord, Step, read_number
 from closedloop.tasks.images.pictures import Fit
-from closedloop.tasks.images.request import IMAGE, Form, column, decode_image, encode_png, image_schema, pixels
+from closedloop.tasks.images.request import IMAGE, Form, decode_image, encode_png, image_schema, pixels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,7 +154,7 @@ class GeneratorPreprocessor:
         wishes = self.wishes(records)
         images = [wish.image for wish in wishes if wish.image is not None]
         if len(images) == len(wishes):
-            return pa.table({IMAGE: column(np.stack(images))})
+            return pa.table({IMAGE: to_column(np.stack(images))})
         return pa.table({SEED: [wish.seed for wish in wishes], COUNT: [wish.count for wish in wishes]})
 
     def encode(self, examples: "pa.Table") -> list[dict[str, Any]]:

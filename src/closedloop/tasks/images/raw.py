@@ -1,6 +1,7 @@
 """Raw files of images in any of the formats -> a table of examples."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from closedloop.data.array_columns import to_column
 from closedloop.data.examples import ID, LABEL, PART
 from closedloop.data.idx import read_idx
+from closedloop.data.spill import blocks, changed
 from closedloop.errors import DataError
 from closedloop.tasks.images.arrays import read_arrays
 from closedloop.tasks.images.folder import read_folder
-from closedloop.tasks.images.pictures import fitted, has_colour, to_channels
-from closedloop.tasks.images.request import IMAGE, column
+from closedloop.tasks.images.pictures import Levels, fitted, has_colour, to_channels
+from closedloop.tasks.images.request import IMAGE
 from closedloop.tasks.schema import Idx, IdxPart, ImageArrays, ImageFolder
 
 if TYPE_CHECKING:
@@ -51,10 +54,9 @@ def _of_folders(raw: Path, config: ImageFolder) -> pa.Table:
     faults: dict[str, str] = {}
     for part, found in parts:
         above = f"{part.archive}/" if apart else ""
-        names = [above + name for name in found.in_order(found.names)]
-        tables.append(_table(part.split, names, found.images(channels), found.in_order(found.labels)))
+        names, labels = ([values[row] for row in found.order()] for values in (found.names, found.labels))
+        tables.append(_table(part.split, [above + name for name in names], found.images(channels), labels))
         faults |= {above + name: fault for name, fault in found.faults.items()}
-        found.batches.clear()
     table = _joined(tables)
     if faults:
         count = str(table.num_rows + len(faults)).encode()
@@ -64,15 +66,27 @@ def _of_folders(raw: Path, config: ImageFolder) -> pa.Table:
 
 def _of_arrays(raw: Path, config: ImageArrays, classes: list[str]) -> pa.Table:
     parts = [(part.split, *read_arrays(raw / part.file, part, classes)) for part in config.parts]
-    coloured = any(images.ndim == 4 and has_colour(images) for _, images, _ in parts)
+    coloured = any(images.ndim == 4 and _coloured(images) for _, images, _ in parts)
     channels = config.channels or (3 if coloured else 1)
     tables = []
     for split, images, labels in parts:
-        levels = to_channels(images, images.ndim == 3, channels)
-        if config.size is not None and levels.shape[1:3] != config.size:
-            levels = np.stack([fitted(image, config.size, config.fit) for image in levels])
+        levels = images
+        if (images.ndim == 3) != (channels == 1) or (config.size and images.shape[1:3] != config.size):
+            levels = changed(partial(_formed, channels=channels, config=config), images, raw)
         tables.append(_table(split, _counted(split, len(levels)), levels, labels))
     return _joined(tables)
+
+
+def _coloured(images: Levels) -> bool:
+    return any(has_colour(images[block]) for block in blocks(len(images), images[:1].nbytes))
+
+
+def _formed(images: Levels, channels: int, config: ImageArrays) -> Levels:
+    """(N, H, W) or (N, H, W, 3) in the channels and the size that are asked for."""
+    levels = to_channels(images, images.ndim == 3, channels)
+    if config.size is None or levels.shape[1:3] == config.size:
+        return levels
+    return np.stack([fitted(image, config.size, config.fit) for image in levels])
 
 
 def _of_idx(raw: Path, config: Idx, classes: list[str]) -> pa.Table:
@@ -90,12 +104,17 @@ def _of_idx(raw: Path, config: Idx, classes: list[str]) -> pa.Table:
     exact = np.round(np.arange(scale + 1 if in_range else 256) * 255 / scale)  # one for each raw value
     kind: type[np.unsignedinteger[Any]] = np.uint8 if in_range else np.uint16
     levels = exact.astype(kind)
+
+    def stretched(images: NDArray[np.uint8]) -> NDArray[Any]:
+        return images if scale == 255 else changed(lambda block: levels[block], images, raw)
+
     names = [f"(byte {code})" for code in range(256)]
     names[: len(classes)] = classes
-    return pa.concat_tables(
-        _table(part.split, _counted(part.split, len(images)), levels[images], [names[code] for code in labels.tolist()])
-        for part, images, labels in parts
-    )
+    tables = []
+    for part, images, labels in parts:
+        told = [names[code] for code in labels.tolist()]
+        tables.append(_table(part.split, _counted(part.split, len(images)), stretched(images), told))
+    return pa.concat_tables(tables)
 
 
 def _idx_part(raw: Path, part: IdxPart) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -119,7 +138,7 @@ def _table(split: str, names: list[str], images: NDArray[Any], labels: list[str]
         {
             ID: pa.array(names, pa.string()),
             PART: pa.array([split] * len(images), pa.string()),
-            IMAGE: column(images),
+            IMAGE: to_column(images),
             LABEL: pa.array(labels, pa.string()),
         }
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from closedloop.data.array_columns import to_array, to_column
 from closedloop.tasks.images.pictures import Fit, fitted, to_levels
 
 if TYPE_CHECKING:
@@ -39,32 +40,14 @@ class Form:
         return f"{height} rows of {width} {pixel}"
 
 
-def column(images: NDArray[np.unsignedinteger[Any]]) -> "pa.Array":
-    """Images (N, H, W) or (N, H, W, 3) as a column of nested lists, without a copy per pixel."""
-    import pyarrow as pa
-
-    nested = pa.array(np.ascontiguousarray(images).reshape(-1))
-    for length in reversed(images.shape[1:]):
-        nested = pa.FixedSizeListArray.from_arrays(nested, length)
-    return nested
-
-
 def pixels(examples: "pa.Table") -> NDArray[np.uint8]:
     """The images of a table of examples, grey (N, H, W) or in colour (N, H, W, 3)."""
-    import pyarrow as pa
-
-    flat = examples.column(IMAGE).combine_chunks()
-    shape = []
-    while pa.types.is_fixed_size_list(flat.type):
-        shape.append(flat.type.list_size)
-        flat = flat.flatten()
-    images: NDArray[np.uint8] = flat.to_numpy(zero_copy_only=False).reshape(-1, *shape)
-    return images
+    return to_array(examples.column(IMAGE))
 
 
 def with_pixels(examples: "pa.Table", images: NDArray[np.uint8]) -> "pa.Table":
     """The same examples with other images."""
-    return examples.set_column(examples.schema.get_field_index(IMAGE), IMAGE, column(images))
+    return examples.set_column(examples.schema.get_field_index(IMAGE), IMAGE, to_column(images))
 
 
 def image_schema(form: Form) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from closedloop.data.array_columns import to_column
 from closedloop.data.examples import LABEL
 from closedloop.errors import ConfigError, DataError
-from closedloop.tasks.images.request import IMAGE, column, pixels, with_pixels
+from closedloop.tasks.images.request import IMAGE, pixels, with_pixels
 from closedloop.tasks.imbalance import imbalanced_rows
 
 Images = NDArray[np.uint8]
@@ -113,7 +114,7 @@ def _imbalance(examples: pa.Table, share: float, rng: np.random.Generator) -> pa
     rows = imbalanced_rows(examples.column(LABEL).to_pylist(), share, rng)
     # pyarrow 25 crashes on taking rows of nested lists out of a slice, so the images are taken by NumPy
     others = examples.drop_columns([IMAGE]).take(pa.array(rows))
-    return others.add_column(examples.column_names.index(IMAGE), IMAGE, column(pixels(examples)[rows]))
+    return others.add_column(examples.column_names.index(IMAGE), IMAGE, to_column(pixels(examples)[rows]))
 
 
 CORRUPTIONS: dict[str, tuple[Callable[[Images, float, np.random.Generator], Images], tuple[float, ...]]] = {

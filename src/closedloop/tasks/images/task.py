@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from closedloop.data.array_columns import to_column
 from closedloop.errors import DataError
 from closedloop.files import write_json
 from closedloop.tasks.base import Arrays, BadRecord, Baseline, Finding, Preprocessor, read_fitted
 from closedloop.tasks.images.generator import GeneratorPreprocessor
 from closedloop.tasks.images.pictures import Fit
-from closedloop.tasks.images.request import IMAGE, Form, column, decode_image, encode_png, image_schema, pixels
+from closedloop.tasks.images.request import IMAGE, Form, decode_image, encode_png, image_schema, pixels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ class ImagePreprocessor:
         """[{"image": rows of 0..255 or base64 PNG}, …] -> examples."""
         import pyarrow as pa
 
-        return pa.table({IMAGE: column(self._images(records))})
+        return pa.table({IMAGE: to_column(self._images(records))})
 
     def _images(self, records: list[dict[str, Any]]) -> NDArray[np.uint8]:
         """(N, H, W), or (N, H, W, 3)"""
@@ -117,17 +118,21 @@ class Images:
         return read_examples(raw, params)
 
     def fingerprints(self, examples: "pa.Table") -> NDArray[np.uint64]:
-        digests = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in pixels(examples)]
-        return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+        from closedloop.data.examples import slices
+
+        def digests(images: NDArray[np.uint8]) -> bytes:
+            return b"".join(hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images)
+
+        found = b"".join(digests(pixels(part)) for part in slices(examples))
+        return np.frombuffer(found, "<u8").astype(np.uint64)
 
     def examine(self, examples: "pa.Table", params: "Params") -> list[Finding]:
         """Values out of range, a scale that does not fit, and blank images: a scanner's cap, a failed decode."""
-        from closedloop.data.examples import ID
+        from closedloop.data.examples import ID, slices
         from closedloop.tasks.images.raw import unreadable
 
-        images = pixels(examples)
-        flat = images.reshape(examples.num_rows, images.shape[1] * images.shape[2], -1)  # (N, pixels, channels)
-        lowest, highest = flat.min(axis=1), flat.max(axis=1)
+        extremes = [_extremes(pixels(part)) for part in slices(examples)]
+        lowest, highest = (np.concatenate(found) for found in zip(*extremes, strict=True))
         blank, highest = np.flatnonzero((lowest == highest).all(axis=1)), highest.max(axis=1)
         beyond = np.flatnonzero(highest > 255)
         limits, scale = params.validation, _format(params).pixel_max
@@ -174,23 +179,26 @@ class Images:
 
         Raises DataError when every pixel is the same, as nothing can be learnt then.
         """
-        images = pixels(train)
-        if images.dtype != np.uint8:
+        from closedloop.data.examples import slices
+
+        first = pixels(train.slice(0, 1))
+        if first.dtype != np.uint8:
             raise DataError("pixels are larger than source.format.pixel_max allows; see the validate stage")
-        channels = [images] if images.ndim == 3 else [images[..., channel] for channel in range(images.shape[3])]
-        moments = [_moments(levels) for levels in channels]
-        means, deviations = [mean for mean, _ in moments], [deviation for _, deviation in moments]
+        form = Form(first.shape[1], first.shape[2], 1 if first.ndim == 3 else first.shape[3], _format(params).fit_to)
+        counts = np.zeros((form.channels, 256), np.int64)
+        for part in slices(train):
+            counts += _counts(pixels(part).reshape(-1, form.channels))
+        means, deviations = (list(found) for found in zip(*map(_moments, counts), strict=True))
         if not max(deviations):
             raise DataError("all pixels of the training split are equal: there is nothing to learn from")
         deviations = [deviation or 1.0 for deviation in deviations]  # an empty channel among others stays empty
-        fit = _format(params).fit_to
         if params.task.target == "image":
             wanted = cast("Noise", params.preprocess.features)
             return GeneratorPreprocessor(
-                images.shape[1], images.shape[2], len(channels), wanted.size, wanted.max_count, fit
+                form.height, form.width, form.channels, wanted.size, wanted.max_count, form.fit
             )
-        mean, deviation = (means, deviations) if len(channels) > 1 else (means[0], deviations[0])
-        return ImagePreprocessor(images.shape[1], images.shape[2], mean, deviation, fit)
+        mean, deviation = (means, deviations) if form.channels > 1 else (means[0], deviations[0])
+        return ImagePreprocessor(form.height, form.width, mean, deviation, form.fit)
 
     def load_preprocessor(self, folder: Path) -> Preprocessor:
         content = read_fitted(folder)
@@ -237,9 +245,19 @@ class Images:
         return image
 
 
-def _moments(levels: NDArray[np.uint8]) -> tuple[float, float]:
+def _extremes(images: NDArray[np.unsignedinteger[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The lowest and the highest value of each image in each channel, (N, channels)."""
+    flat = images.reshape(len(images), images.shape[1] * images.shape[2], -1)
+    return flat.min(axis=1), flat.max(axis=1)
+
+
+def _counts(levels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each of the 256 levels (N, channels) stands in each channel: exact, whatever the order of a sum."""
+    return np.stack([np.bincount(channel, minlength=256) for channel in levels.T])
+
+
+def _moments(counts: NDArray[np.int64]) -> tuple[float, float]:
     """Mean and deviation of level / 255."""
-    counts = np.bincount(levels.reshape(-1), minlength=256)  # exact, whatever the order of the sum
     shares = np.arange(256) / 255
     mean = float(counts @ shares / counts.sum())
     return mean, float(np.sqrt(counts @ (shares - mean) ** 2 / counts.sum()))
