@@ -42,7 +42,14 @@ def engine(registry: Registry) -> Iterator[Engine]:
 
 
 def ask(
-    engine: Engine, params: Params, rows: range, version: int, *, role: str = "champion", shadow: int | None = None
+    engine: Engine,
+    params: Params,
+    rows: range,
+    version: int,
+    *,
+    role: str = "champion",
+    shadow: int | None = None,
+    latency_ms: float = 1.0,
 ) -> list[str]:
     """Have a version answer some test examples, with another one in its shadow; send back their labels."""
     loaded, examples = load(params, version), digits(rows.start, rows.stop)
@@ -52,7 +59,7 @@ def ask(
     rows_of_log = []
     for name, answer in zip(ids, loaded.predictor.answer(records), strict=True):
         found = (answer["class"], answer["confidence"], list(answer["probabilities"].values()))
-        rows_of_log.append(Answer(name, now(), "digits", version, role, None, *found, 1.0))
+        rows_of_log.append(Answer(name, now(), "digits", version, role, None, *found, latency_ms))
     asyncio.run(writer.write(rows_of_log))
     if shadow is not None:
         beside = Shadow(writer)
@@ -151,6 +158,17 @@ def test_a_canary_that_cannot_answer_everything_is_not_promoted(registry: Regist
     judgement = judge(registry.params, PATHS)
     assert (judgement["verdict"], judgement["champion"]) == (REFUSED, weak)
     assert "it could not answer 3 requests that the champion answered" in judgement["reason"]
+
+
+def test_a_canary_that_is_slow_is_not_promoted(registry: Registry, engine: Engine) -> None:
+    weak, strong = duel(registry, "weak", "strong")
+    ask(engine, registry.params, rows(50), strong, role="canary")
+    ask(engine, registry.params, rows(300), weak, latency_ms=1000)  # the champion's time is not the canary's
+    ask(engine, registry.params, rows(30, 50), strong, role="canary")
+    ask(engine, registry.params, rows(20, 80), strong, role="canary", latency_ms=1000)
+    judgement = judge(registry.params, PATHS)
+    assert (judgement["verdict"], judgement["champion"]) == (REFUSED, weak)
+    assert "it is slow: 95th percentile of latency 1000.0 ms: 20.0% of 100 answers" in judgement["reason"]
 
 
 def test_only_answers_of_these_two_versions_with_labels_that_hold_count(registry: Registry, engine: Engine) -> None:

@@ -14,9 +14,10 @@ from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.comparison import Comparison, compare
 from closedloop.evaluation.live import compare_unpaired, logged_answers, look_confidence
 from closedloop.files import write_json
+from closedloop.monitoring.service import judge_latency, latency_reason
 from closedloop.paths import Paths
 from closedloop.prediction_log.store import open_log
-from closedloop.prediction_log.trials import Answered, Trial, canaried, fallbacks, shadowed
+from closedloop.prediction_log.trials import Answered, Trial, canaried, fallbacks, latencies, shadowed
 from closedloop.registration import MET, PROMOTED, REFUSED
 from closedloop.registry.aliases import champion_version, is_rolled_back, move_champion, moves
 from closedloop.registry.store import CHALLENGER, connect, registry_lock, tracking_uri, translated
@@ -35,6 +36,7 @@ class Evidence:
     paired: bool  # in shadow; as a canary otherwise
     trial: Trial
     failures: int = 0  # requests that the canary could not answer, and the champion could
+    latency_ms: tuple[float, ...] = ()  # of the canary's answers; in shadow nobody waits for one
 
     @property
     def digest(self) -> str:
@@ -85,7 +87,9 @@ def collect(engine: Engine, params: Params, challenger: int, champion: int) -> E
         return Evidence(True, shadow)
     canary = canaried(engine, name, challenger, champion)
     if min(len(answered.ids) for answered in canary) >= needed:
-        return Evidence(False, canary, fallbacks(engine, name, champion, min(canary.challenger.ids)))
+        since = min(canary.challenger.ids)
+        times = latencies(engine, name, challenger, since)
+        return Evidence(False, canary, fallbacks(engine, name, champion, since), tuple(times))
     return (
         f"too little evidence against version {champion}: {len(shadow.champion.ids)} labelled answers in its shadow, "
         f"{len(canary.challenger.ids)} as a canary beside {len(canary.champion.ids)} of the champion; "
@@ -145,7 +149,7 @@ def _judged(client: Any, params: Params, found: Evidence, challenger: int, champ
     except DataError as error:
         return record | {"verdict": UNDECIDED, "reason": f"no proof: {error}", "comparison": None}
     rolled_back = is_rolled_back(moves(client, name), challenger)
-    obstacle = _obstacle(tags.get("floors"), rolled_back, challenger, found.failures)
+    obstacle = _obstacle(tags.get("floors"), rolled_back, challenger, found.failures) or _slow(found, params)
     verdict, reason = decide(comparison, champion, params.gate, obstacle)
     return record | {"verdict": verdict, "reason": reason, "comparison": asdict(comparison)}
 
@@ -157,6 +161,11 @@ def _obstacle(floors: str | None, rolled_back: bool, version: int, failures: int
     if rolled_back:
         return f"it was rolled back by hand, `make promote VERSION={version}` takes it up again"
     return f"it could not answer {failures} requests that the champion answered in its place" if failures else ""
+
+
+def _slow(found: Evidence, params: Params) -> str:
+    latency = judge_latency(found.latency_ms, params.monitor)
+    return f"it is slow: {latency_reason(latency)}" if latency and latency["alarm"] else ""
 
 
 def _compare(params: Params, found: Evidence, challenger: int, champion: int, confidence: float) -> Comparison:

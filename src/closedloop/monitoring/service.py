@@ -89,15 +89,20 @@ def reasons(service: Mapping[str, Any]) -> list[str]:
     latency, errors, rejected = service["latency"], service["errors"], service["rejected"]
     found = []
     if latency and latency["alarm"]:
-        found.append(
-            f"95th percentile of latency {latency['p95']:.1f} ms: {latency['slow_share']:.1%} of "
-            f"{latency['answers']:,} answers took longer than monitor.max_latency_ms {latency['max_ms']:g}"
-        )
+        found.append(latency_reason(latency))
     if errors and errors["alarm"]:
         found.append(_share_reason(errors, "failed", "monitor.max_error_share"))
     if rejected and rejected["alarm"]:
         found.append(_share_reason(rejected, "were refused", "monitor.max_rejected_share"))
     return found
+
+
+def latency_reason(latency: Mapping[str, Any]) -> str:
+    """What is wrong with latencies that raise an alarm."""
+    return (
+        f"95th percentile of latency {latency['p95']:.1f} ms: {latency['slow_share']:.1%} of "
+        f"{latency['answers']:,} answers took longer than monitor.max_latency_ms {latency['max_ms']:g}"
+    )
 
 
 def _share_reason(part: Mapping[str, Any], what: str, key: str) -> str:

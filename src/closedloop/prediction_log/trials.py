@@ -69,6 +69,16 @@ def fallbacks(engine: Engine, task: str, champion: int, since: str) -> int:
     return int(found[0][0])
 
 
+def latencies(engine: Engine, task: str, version: int, since: str) -> list[float]:
+    """How long a canary has taken for each of its latest answers, in ms, labelled or not, from an id on.
+
+    Raises LogError.
+    """
+    of_it = (PREDICTIONS.c.task == task, PREDICTIONS.c.version == version, PREDICTIONS.c.role == CANARY)
+    found = select(PREDICTIONS.c.latency_ms).where(*of_it, PREDICTIONS.c.id >= since)
+    return [row[0] for row in _rows(engine, found.order_by(PREDICTIONS.c.id.desc()).limit(LATEST))]
+
+
 def _labelled(task: str, version: int, role: str, columns: tuple[Any, ...]) -> Select[Any]:
     """The latest first; found by their labels, which are few, and have the task of their predictions."""
     return (
