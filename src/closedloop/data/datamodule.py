@@ -12,6 +12,9 @@ from torch import Tensor
 from closedloop.data.tensors import TARGETS
 from closedloop.errors import DataError
 
+WHOLE = 1 << 30  # bytes of a split whose order is drawn from all of it
+PIECE, POOL = 1 << 20, 256  # of a larger one: bytes that are read together, and how many of them are mixed
+
 Batch = dict[str, Tensor]  # the network's inputs by name, each (B, …), and the targets (B,)
 
 
@@ -42,10 +45,27 @@ class Batches:
                 yield dict(zip(self.tensors, parts, strict=True))
             return
         targets = self.tensors[TARGETS]
-        # drawn on the CPU, so that the order is the same on every device
-        order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(self.shuffle_seed))
-        for rows in order.to(targets.device).split(self.size):
+        size = sum(tensor.nbytes for tensor in self.tensors.values()) // len(targets)
+        for rows in shuffled(len(targets), size, self.shuffle_seed).to(targets.device).split(self.size):
             yield {name: tensor[rows] for name, tensor in self.tensors.items()}
+
+
+def shuffled(rows: int, size: int, seed: int) -> Tensor:
+    """An order of rows of `size` bytes each, drawn on the CPU, so that it is the same on every device.
+
+    Of a split that may not fit into memory, pieces are drawn, each of neighbours on the disk, and the rows of POOL
+    pieces at a time are mixed: rows from everywhere would each wait for the disk.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if rows * size <= WHOLE:
+        return torch.randperm(rows, generator=generator)
+    length = max(1, PIECE // size)
+    found = []
+    for pieces in torch.randperm(math.ceil(rows / length), generator=generator).split(POOL):
+        members = (pieces[:, None] * length + torch.arange(length)).flatten()
+        members = members[members < rows]
+        found.append(members[torch.randperm(len(members), generator=generator)])
+    return torch.cat(found)
 
 
 class PackedDataModule(pl.LightningDataModule):
