@@ -3,8 +3,8 @@ python benchmarks/outcomes.py TASK [SEEDS [VARIANT ...]]
 
 Each seed sets the initial weights and the chance in training; that of episodes sets all splits, too. A generator is
 judged by the classifier that its task names, as registered in this checkout: its splits stay those of that classifier,
-which would have learnt some of the test images of others. Writes docs/benchmarks/outcomes-TASK.json after each seed; with
-variants named, what it says of the others stays.
+which would have learnt some of the test images of others. Writes docs/benchmarks/outcomes-TASK.json after each seed;
+with variants named, what it says of the others stays.
 """
 
 import os

@@ -11,6 +11,9 @@ def main(params: Params, paths: Paths) -> None:
     from closedloop.registry.judge import load_judge
 
     report = evaluate(params, paths, load_judge(params))
+    if judge := report.get("judge"):
+        kept = "the same test images" if judge["kept_from_test_images"] else "others: it may have learnt some of these"
+        print(f"judged by version {judge['version']} of {judge['name']}, which was tested on {kept}")
     for name, figure in report["metrics"].items():
         print(f"{name:17} {figure['value']:.4f}  [{figure['low']:.4f}, {figure['high']:.4f}]  {figure['method']}")
     metric = report["headline"]

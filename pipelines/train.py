@@ -9,10 +9,10 @@ from closedloop.stage import stage
 @stage
 def main(params: Params, paths: Paths) -> None:
     from closedloop.learning import training
-    from closedloop.registry.judge import load_judge
+    from closedloop.registry.judge import require_judge
     from closedloop.registry.runs import log_dataset, training_run
 
-    load_judge(params)  # where one is needed it had better be there before the training than after it
+    require_judge(params, paths)
     session = training.open_session(params, paths)
     with training_run(params, session["run_id"]) as run:
         training.save_session({**session, "run_id": run.id}, paths)

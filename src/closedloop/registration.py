@@ -14,7 +14,15 @@ from closedloop.evaluation.answers import read_answers
 from closedloop.evaluation.assessment import assess
 from closedloop.evaluation.comparison import Comparison
 from closedloop.evaluation.gate import Verdict, judge
-from closedloop.evaluation.parts import TAG, compare_by_parts, known_parts, part_digests, part_names
+from closedloop.evaluation.parts import (
+    CONTENTS,
+    TAG,
+    compare_by_parts,
+    contents_digest,
+    known_parts,
+    part_digests,
+    part_names,
+)
 from closedloop.evaluation.wording import headline
 from closedloop.files import read_json, sha256, write_json, write_text
 from closedloop.lineage import dvc_hashes, git_commit
@@ -86,6 +94,7 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         "floors": verdict.missed_floor or MET,  # for a judgement on live traffic, which cannot see them
         metric: f"{score['value']:.4f}",
         TAG: json.dumps(digests_by_part),
+        CONTENTS: contents_digest(get_task(params.task.kind), read_examples(paths.examples("test"))),
         "git_commit": git_commit(),
         **{f"dvc:{path}": digest for path, digest in dvc_hashes(name).items()},
     }

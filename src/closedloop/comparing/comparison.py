@@ -83,6 +83,9 @@ def _gain(base: Record, side: Side, confidence: float) -> Gain:
             return Gain(side.letter, (), f"{letter} has kept no predictions of the test split")
     if base.test_split != side.record.test_split:
         return Gain(side.letter, (), "their test splits differ")
+    judges = [record.evaluation.get("judge") if record.evaluation else None for record in (base, side.record)]
+    if judges[0] != judges[1]:
+        return Gain(side.letter, (), "they were judged by different classifiers")
     assert base.predictions is not None and side.record.predictions is not None  # noqa: S101  seen above
     try:
         return Gain(

@@ -1,5 +1,6 @@
 """Is the challenger better than the champion? Judged on the same examples, pair by pair."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from scipy import sparse
 
 from closedloop.errors import DataError
 from closedloop.evaluation.answers import Answers
-from closedloop.evaluation.intervals import normal_quantile, resampled_sums
+from closedloop.evaluation.intervals import blurred, normal_quantile, resampled_sums
 from closedloop.evaluation.numbers import Numbers
 from closedloop.evaluation.outcomes import Outcomes, as_score
 from closedloop.evaluation.predictions import Predictions
@@ -44,7 +45,7 @@ def compare(
 
     accuracy: more correct answers, with Tango's score interval for paired proportions. Any other metric is a mean of
     losses, of which there should be less, or of returns, of which there should be more, with the paired bootstrap's
-    percentile interval. Rows may stand in another order.
+    percentile interval, and the noise of what each has made. Rows may stand in another order.
 
     Raises DataError when examples, labels or targets differ, or when the examples are too few for a bootstrap.
     """
@@ -65,10 +66,12 @@ def compare(
         losses, champion_losses = challenger.losses(metric), champion.losses(metric)
         gains = champion_losses - losses
         means = resampled_sums(sparse.csr_array(gains[:, None]), resamples, seed)[:, 0] / pairs
+        noise = [found.noise for found in (challenger, champion) if isinstance(found, Outcomes)]
+        means = blurred(means, math.hypot(*noise), seed)
         low, high = (float(q) for q in np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2]))
         scores = (as_score(metric, float(losses.mean())), as_score(metric, float(champion_losses.mean())))
         gain = float(gains.mean())
-        method = "paired bootstrap percentile"
+        method = "paired bootstrap percentile" + (", with the noise of what was made" if any(noise) else "")
     return Comparison(metric, pairs, *scores, gain, min(low, gain), max(high, gain), confidence, method)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from closedloop.config import Params
@@ -29,7 +30,7 @@ from closedloop.evaluation.judge import Judge
 from closedloop.evaluation.latency import measure
 from closedloop.evaluation.numbers import Numbers
 from closedloop.evaluation.outcomes import ENERGY, RETURN, Outcomes
-from closedloop.evaluation.parts import part_names
+from closedloop.evaluation.parts import contents_digest, part_names
 from closedloop.evaluation.predictions import Predictions
 from closedloop.evaluation.profile import profile
 from closedloop.files import atomic, write_json, write_text
@@ -53,7 +54,7 @@ def evaluate(params: Params, paths: Paths, judge: Judge | None = None) -> dict[s
     task, config = get_task(params.task.kind), params.evaluation
     examples, training = read_examples(paths.examples("test")), read_examples(paths.examples("train"))
     found = assess(predictor, examples, params, judge, training)
-    report = _report(params, found, part_names(examples))
+    report = _report(params, found, examples)
     report["serving"] = measure(predictor, examples, model, paths.preprocessor)
     print("fitting the baseline on the training split", flush=True)
     baseline = task.baseline(training, examples, params)
@@ -76,11 +77,13 @@ def evaluate(params: Params, paths: Paths, judge: Judge | None = None) -> dict[s
     return report
 
 
-def _report(params: Params, found: Answers, parts: list[str]) -> dict[str, Any]:
-    name, config = params.task.name, params.evaluation
+def _report(params: Params, found: Answers, examples: pa.Table) -> dict[str, Any]:
+    name, config, parts = params.task.name, params.evaluation, part_names(examples)
     if isinstance(found, Outcomes):
         report = outcome_report.report(name, found, parts, config, HEADLINES[found.metric])
-        return {**report, **generation.facts(found.evidence)} if found.metric == ENERGY else report
+        if found.metric == ENERGY:
+            report |= generation.facts(found.evidence, contents_digest(get_task(params.task.kind), examples))
+        return report
     if isinstance(found, Numbers):
         return regression.report(name, found, parts, config)
     return classification.report(name, found, parts, config)

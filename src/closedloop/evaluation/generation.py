@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from closedloop.config import Evaluation
 from closedloop.evaluation.figures import BLUE, GREY, page, short
-from closedloop.evaluation.intervals import Interval, percentile, wilson
+from closedloop.evaluation.intervals import Interval, basic, wilson
 from closedloop.evaluation.judge import Judge
 from closedloop.evaluation.likeness import among, energy_scores, frechet, nearest
 from closedloop.evaluation.outcome_report import mean
@@ -24,6 +24,7 @@ Images = NDArray[np.uint8]
 AT_ONCE = 128  # images that are made in one run of the model
 REDRAWN = 100  # resamples of the Fréchet distance, each of which costs as much as the distance itself
 COMPARED = 2000  # images whose nearest training image is looked for
+LINE = 96  # level of what is between two images
 SHOWN, PAIRS = 10, 12  # rows and columns of the picture of samples; images beside their neighbours
 CLOSE = 0.01  # share of the real images that lie closer to a training image than a copy is taken to
 
@@ -68,8 +69,8 @@ class Evidence:
 def judged(images: Images, examples: pa.Table, judge: Judge, training: Images | None = None) -> Outcomes:
     """How far what was made is from each of the real images."""
     real, made = Sample.of(pixels(examples), judge), Sample.of(images, judge)
-    evidence = Evidence(real, made, judge, training)
-    return Outcomes.of(examples, energy_scores(real.features, made.features), ENERGY, evidence)
+    scores, noise = energy_scores(real.features, made.features)
+    return Outcomes.of(examples, scores, ENERGY, Evidence(real, made, judge, training), noise=noise)
 
 
 def headline(found: Outcomes, config: Evaluation) -> dict[str, Interval]:
@@ -79,7 +80,7 @@ def headline(found: Outcomes, config: Evaluation) -> dict[str, Interval]:
     rarest = int(np.bincount(made.classes, minlength=len(evidence.judge.classes)).min())
     return {
         ENERGY: mean(found, config),
-        "frechet": _frechet(real, made, config),
+        "frechet": frechet_distance(real.features, made.features, config),
         "precision": _share(among(made.features, real.features), config),
         "recall": _share(among(real.features, made.features), config),
         "rarest_class": _share(np.arange(len(made.classes)) < rarest, config),
@@ -92,14 +93,15 @@ def _share(hits: NDArray[np.bool_], config: Evaluation) -> Interval:
     return Interval(float(hits.mean()), float(low), float(high), "Wilson score")
 
 
-def _frechet(real: Sample, made: Sample, config: Evaluation) -> Interval:
+def frechet_distance(real: NDArray[np.float64], made: NDArray[np.float64], config: Evaluation) -> Interval:
+    """The distance of features (N, K) and (M, K); few of them raise it, and resampling raises it once more."""
     rng = np.random.default_rng(config.seed)
 
-    def drawn(sample: Sample) -> NDArray[np.float64]:
-        return sample.features[rng.integers(len(sample.features), size=len(sample.features))]
+    def drawn(features: NDArray[np.float64]) -> NDArray[np.float64]:
+        return features[rng.integers(len(features), size=len(features))]
 
     resampled = np.array([frechet(drawn(real), drawn(made)) for _ in range(REDRAWN)])
-    return percentile(frechet(real.features, made.features), resampled, config.confidence)
+    return basic(frechet(real, made), resampled, config.confidence)
 
 
 def _copied(evidence: Evidence) -> NDArray[np.bool_]:
@@ -111,14 +113,18 @@ def _copied(evidence: Evidence) -> NDArray[np.bool_]:
     return copied
 
 
-def facts(evidence: Evidence) -> dict[str, Any]:
-    """What the headline is to be read beside: how far real images are from each other, and who has judged."""
+def facts(evidence: Evidence, contents: str) -> dict[str, Any]:
+    """What the headline is to be read beside: how far real images are from each other, and who has judged.
+
+    `contents` is the digest of the test images: a judge that was itself tested on them has not learnt them.
+    """
+    kept = evidence.judge.tested_on == contents
     real, made, judge = evidence.real, evidence.made, evidence.judge
     assert evidence.training is not None  # noqa: S101  `evaluate` gives them
     others, _ = judge.look(evidence.training[: len(real.images)])
     counts = np.bincount(made.classes, minlength=len(judge.classes))
     return {
-        "judge": {"name": judge.name, "version": judge.version},
+        "judge": {"name": judge.name, "version": judge.version, "kept_from_test_images": kept},
         "made": len(made.images),
         "frechet_of_training_images": frechet(real.features, others),
         "made_classes": {name: float(n / counts.sum()) for name, n in zip(judge.classes, counts, strict=True)},
@@ -173,6 +179,9 @@ def _flat(images: Images) -> NDArray[np.float64]:
 
 
 def _tiled(images: Images, columns: int) -> Images:
-    """Images (N, H, W, …) in rows of so many."""
-    rows = [np.concatenate(list(images[at : at + columns]), axis=1) for at in range(0, len(images), columns)]
-    return np.concatenate([row for row in rows if row.shape == rows[0].shape])
+    """Images (N, H, W, …) in whole rows of so many, with a grey line between neighbours."""
+    line = max(1, images.shape[1] // 16)
+    edge = [(0, 0), (0, line), (0, line), *[(0, 0)] * (images.ndim - 3)]
+    framed = np.pad(images[: len(images) // columns * columns or len(images)], edge, constant_values=LINE)
+    rows = [np.concatenate(list(framed[at : at + columns]), axis=1) for at in range(0, len(framed), columns)]
+    return np.concatenate(rows)[:-line, :-line]

@@ -63,6 +63,11 @@ def draws(rows: int, resamples: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(drawn.reshape(-1), minlength=size * rows).reshape(size, rows).astype(np.float64)
 
 
+def blurred(resampled: Floats, noise: float, seed: int) -> Floats:
+    """Resampled means with a further standard error, of what the resampled examples do not show."""
+    return resampled + np.random.default_rng([seed, 1]).normal(0, noise, len(resampled))
+
+
 def percentile(value: float, resampled: Floats, confidence: float) -> Interval:
     """The middle share of the resampled values (Efron & Tibshirani 1993, chapter 13)."""
     low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])

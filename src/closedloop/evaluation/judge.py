@@ -12,11 +12,12 @@ from tqdm import tqdm
 from closedloop.data.array_columns import to_column
 from closedloop.data.examples import ID
 from closedloop.errors import DataError
+from closedloop.files import read_json
 from closedloop.serving.predictor import BATCH
 from closedloop.targets import Classes, load_target
 from closedloop.tasks import get_task
-from closedloop.tasks.base import Preprocessor
-from closedloop.tasks.images.request import IMAGE
+from closedloop.tasks.images.request import IMAGE, Form
+from closedloop.tasks.images.task import ImagePreprocessor
 
 Floats = NDArray[np.float64]
 LAST_LAYER = ("Gemm", "MatMul")  # of ONNX: what makes classes of features
@@ -30,17 +31,23 @@ class Judge:
     version: int
     classes: tuple[str, ...]
     session: Any  # onnxruntime.InferenceSession
-    preprocessor: Preprocessor
+    preprocessor: ImagePreprocessor
+    tested_on: str | None = None  # digest of the contents of its own test images, where its version tells it
 
     @classmethod
-    def load(cls, name: str, version: int, onnx_file: Path, preprocessor: Path) -> "Judge":
-        """Raises DataError for a model without classes, or without a last layer that could be found."""
+    def load(
+        cls, name: str, version: int, onnx_file: Path, preprocessor: Path, tested_on: str | None = None
+    ) -> "Judge":
+        """Raises DataError for a model that is no classifier of images, or has no last layer that could be found."""
         import onnx
         import onnxruntime
 
-        target = load_target(preprocessor)
-        if not isinstance(target, Classes):
-            raise DataError(f"evaluation.judge: {name} tells no classes; images are judged by a classifier of them")
+        kind = read_json(preprocessor / "preprocessor.json")["kind"]
+        if kind != "images" or not isinstance(target := load_target(preprocessor), Classes):
+            raise DataError(
+                f"evaluation.judge: {name} is no classifier of images, and images are judged by one; `make models "
+                "TASK=…` tells what is registered"
+            )
         model = onnx.load(onnx_file)
         layers = [node for node in model.graph.node if node.op_type in LAST_LAYER]
         if not layers:
@@ -49,7 +56,17 @@ class Judge:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return cls(name, version, target.names, session, get_task("images").load_preprocessor(preprocessor))
+        fitted = get_task("images").load_preprocessor(preprocessor)
+        assert isinstance(fitted, ImagePreprocessor)  # noqa: S101  as it tells classes
+        return cls(name, version, target.names, session, fitted, tested_on)
+
+    def require_form(self, form: Form) -> None:
+        """Raises DataError when images of this form are none that it can look at."""
+        if self.preprocessor.form.shape != form.shape:
+            raise DataError(
+                f"evaluation.judge: {self.name} takes images of {self.preprocessor.form.shape}, these are "
+                f"{form.shape}; name a classifier of images like these, or set source.format.size"
+            )
 
     def look(self, images: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.intp]]:
         """Features (N, K) and the most probable class (N,) of images (N, H, W) or (N, H, W, 3).

@@ -10,14 +10,21 @@ BLOCK = 1 << 24  # distances that are held at once: 128 MB
 NEIGHBOURS = 3  # as Kynkäänniemi et al. have it
 
 
-def energy_scores(real: Floats, made: Floats) -> Floats:
+def energy_scores(real: Floats, made: Floats) -> tuple[Floats, float]:
     """How far what is made, taken for a distribution, is from each real vector: (N, K) and (M, K) -> (N,).
 
     The mean distance to what is made, less half the mean distance within that. On average it is the smallest for the
-    distribution that the real ones come from: Gneiting and Raftery, "Strictly proper scoring rules", 2007.
+    distribution that the real ones come from: Gneiting and Raftery, "Strictly proper scoring rules", 2007. With them
+    comes the standard error of their mean that is due to what happened to be made, by the influence of each of it on
+    that mean (Hampel, "The influence curve and its role in robust estimation", 1974).
     """
-    within = sum(float(block.sum()) for block in distances(made, made)) / (len(made) * (len(made) - 1))
-    return np.concatenate([block.mean(axis=1) for block in distances(real, made)]) - within / 2
+    within = np.concatenate([block.sum(axis=1) for block in distances(made, made)]) / (len(made) - 1)
+    means, sums = [], np.zeros(len(made))
+    for block in distances(real, made):
+        means.append(block.mean(axis=1))
+        sums += block.sum(axis=0)
+    influence = sums / len(real) - within
+    return np.concatenate(means) - within.mean() / 2, float(influence.std(ddof=1) / np.sqrt(len(made)))
 
 
 def frechet(one: Floats, other: Floats) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from closedloop.config import Evaluation
-from closedloop.evaluation.intervals import Interval, percentile, resampled_sums
+from closedloop.evaluation.intervals import Interval, blurred, percentile, resampled_sums
 from closedloop.evaluation.outcomes import Outcomes
 
 Headline = Callable[[Outcomes, Evaluation], dict[str, Interval]]
@@ -37,9 +37,10 @@ def report(task: str, found: Outcomes, parts: list[str], config: Evaluation, hea
 
 
 def mean(found: Outcomes, config: Evaluation) -> Interval:
-    """The mean figure; examples are resampled."""
+    """The mean figure; examples are resampled, and what was made adds its noise."""
     sums = resampled_sums(sparse.csr_array(found.values[:, None]), config.resamples, config.seed)[:, 0]
-    return percentile(float(found.values.mean()), sums / len(found.ids), config.confidence)
+    means = blurred(sums / len(found.ids), found.noise, config.seed)
+    return percentile(float(found.values.mean()), means, config.confidence)
 
 
 def flat(report: dict[str, Any]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from closedloop.evaluation.predictions import Rows
 NATS, ENERGY, RETURN = "nats", "energy_score", "return"
 METRICS = (NATS, ENERGY, RETURN)
 HIGHER_IS_BETTER = (RETURN,)
+NOISE = b"noise"
 Floats = NDArray[np.float64]
 
 
@@ -31,10 +32,11 @@ class Outcomes(Rows):
     ids: list[str]
     metric: str
     values: Floats  # (N,)
+    noise: float = 0.0  # standard error of their mean that lies in what was made and not in the examples
     evidence: Any = field(default=None, compare=False)  # what the figures were made from: for a report, never written
 
     @classmethod
-    def of(cls, examples: pa.Table, values: Floats, metric: str, evidence: Any = None) -> Self:
+    def of(cls, examples: pa.Table, values: Floats, metric: str, evidence: Any = None, *, noise: float = 0.0) -> Self:
         """Put the figures (N,) beside the examples.
 
         Raises DataError for an empty table, and figures that do not match or are not finite.
@@ -49,7 +51,7 @@ class Outcomes(Rows):
             )
         if not np.isfinite(values).all():
             raise DataError(f"{metric} of {ids[int(np.argmin(np.isfinite(values)))]} is no finite number")
-        return cls(ids, metric, values.astype(np.float64), evidence)
+        return cls(ids, metric, values.astype(np.float64), noise, evidence)
 
     def losses(self, metric: str) -> Floats:
         """What each example adds to a metric that is better the lower it is (N,)."""
@@ -59,17 +61,20 @@ class Outcomes(Rows):
 
     def paired_with(self, other: "Outcomes", rows: NDArray[np.intp]) -> Self:
         """These at the given rows, so that they stand beside the other's."""
-        return type(self)(other.ids, self.metric, self.values[rows])
+        return type(self)(other.ids, self.metric, self.values[rows], self.noise)
 
     def _rows(self, rows: list[int]) -> Self:
-        return type(self)([self.ids[row] for row in rows], self.metric, self.values[np.array(rows, np.intp)])
+        ids = [self.ids[row] for row in rows]
+        return type(self)(ids, self.metric, self.values[np.array(rows, np.intp)], self.noise)
 
     def write(self, path: Path) -> None:
-        """Write id and figure, atomically."""
-        write_examples(path, pa.table({ID: self.ids, self.metric: self.values}))
+        """Write id and figure, atomically; the noise goes into the metadata."""
+        table = pa.table({ID: self.ids, self.metric: self.values}, metadata={NOISE: repr(self.noise)})
+        write_examples(path, table)
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
         """What `write` wrote."""
         metric = next(name for name in METRICS if name in table.column_names)
-        return cls([str(i) for i in table.column(ID).to_pylist()], metric, table.column(metric).to_numpy())
+        noise = float((table.schema.metadata or {}).get(NOISE, 0))
+        return cls([str(i) for i in table.column(ID).to_pylist()], metric, table.column(metric).to_numpy(), noise)

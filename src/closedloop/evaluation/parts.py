@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Collection, Mapping
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,6 +20,7 @@ from closedloop.evaluation.predictions import Predictions
 from closedloop.tasks.base import Task
 
 TAG = "test_parts"  # of a version: JSON, the digest of the test examples of each part of its raw data
+CONTENTS = "test_contents"  # of a version: the digest of the contents of its test examples
 TAG_BEFORE = "test_split"  # of a version registered before there were partitions: checksum of its test examples' file
 
 
@@ -43,6 +45,11 @@ def part_digests(task: Task, examples: pa.Table, parts: Collection[str]) -> dict
     for part, *row in rows:
         digests[part].update(json.dumps(row).encode())
     return {part: digest.hexdigest() for part, digest in digests.items()}
+
+
+def contents_digest(task: Task, examples: pa.Table) -> str:
+    """The digest of the examples' contents, in any order: other tasks on the same data have other ids and labels."""
+    return hashlib.blake2b(np.sort(task.fingerprints(examples)).tobytes(), digest_size=16).hexdigest()
 
 
 def known_parts(tags: Mapping[str, str], digests: Mapping[str, str], examples: pa.Table) -> set[str] | None:

@@ -3,8 +3,12 @@
 from closedloop.config import Params
 from closedloop.errors import RegistryError
 from closedloop.evaluation.judge import Judge
-from closedloop.registry.store import CHAMPION
+from closedloop.evaluation.parts import CONTENTS
+from closedloop.paths import Paths
+from closedloop.registry.store import CHAMPION, connect
 from closedloop.registry.watch import alias_version, model_files, version_folder
+from closedloop.tasks import get_task
+from closedloop.tasks.images.generator import GeneratorPreprocessor
 
 
 def load_judge(params: Params, version: int | None = None) -> Judge | None:
@@ -17,7 +21,18 @@ def load_judge(params: Params, version: int | None = None) -> Judge | None:
         return None
     of_judge = params.model_copy(update={"task": params.task.model_copy(update={"name": name})})
     version = version or _champion(of_judge)
-    return Judge.load(name, version, *model_files(version_folder(of_judge, version)))
+    files = model_files(version_folder(of_judge, version))
+    tags = connect(of_judge).get_model_version(name, str(version)).tags
+    return Judge.load(name, version, *files, tags.get(CONTENTS))
+
+
+def require_judge(params: Params, paths: Paths) -> None:
+    """Raise an error before anything is learnt where the judge is missing, or looks at images of another form."""
+    judge = load_judge(params)
+    if judge is not None:
+        fitted = get_task(params.task.kind).load_preprocessor(paths.preprocessor)
+        assert isinstance(fitted, GeneratorPreprocessor)  # noqa: S101  the configuration asks for one for them alone
+        judge.require_form(fitted.form)
 
 
 def _champion(of_judge: Params) -> int:
