@@ -1,4 +1,4 @@
-"""`closedloop new`: from a user's file or folder to conf/source/<task>.yaml and conf/task/<task>.yaml."""
+"""`closedloop new`: from a user's file or folder to conf/task/<task>.yaml, the one file of a task."""
 
 import re
 import shutil
@@ -29,69 +29,63 @@ from closedloop.preparation.validation import validate
 from closedloop.tasks import get_task
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-FOLDERS = ("source", "task")
 
 
 def create(asked: Asked, conf: Path = Path("conf")) -> str:
-    """Look at the data, write both files, return what was assumed, as text for a terminal.
+    """Look at the data, write the file, return what was assumed, as text for a terminal.
 
     The data are read and checked as the stages will do it before anything is written. Raises ConfigError for a name
     that is taken or cannot be one, DataError when the data cannot be used: nothing is written then.
     """
-    files = [conf / folder / f"{asked.task}.yaml" for folder in FOLDERS]
-    _require_new(asked.task, files)
+    file = conf / "task" / f"{asked.task}.yaml"
+    _require_new(asked.task, file)
     recogniser = recognise(asked.path)
     with tempfile.TemporaryDirectory(prefix="closedloop-new-") as scratch:
         raw, trial = Path(scratch) / "raw", Path(scratch) / "conf"
         raw.mkdir()
         shutil.copytree(conf, trial)
-        file = recogniser.place(asked.path)
+        placed = recogniser.place(asked.path)
         with tqdm(total=5, desc=f"look at {asked.path.name}", delay=1, unit="step") as bar:
-            digest = place(asked.path, file, raw)
+            digest = place(asked.path, placed, raw)
             bar.update()
-            with _called(raw / file.name, asked.path):
-                proposal = recogniser.look(raw / file.name, asked)
+            with _called(raw / placed.name, asked.path):
+                proposal = recogniser.look(raw / placed.name, asked)
                 bar.update()
-                source = _source(asked.path, file, digest, proposal)
+                source = _source(asked.path, placed, digest, proposal)
                 with _left_out_told(proposal):
-                    texts = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
-    for path, text in zip(files, texts, strict=True):
-        write_text(path, text)
-    return report(asked, proposal, files)
+                    text = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
+    write_text(file, text)
+    return report(asked, proposal, file)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Both files, in a copy of the configuration until they are right."""
+    """The file, in a copy of the configuration until it is right."""
 
     conf: Path
     asked: Asked
     proposal: Proposal
     source: dict[str, Any]
 
-    def write(self, found: dict[str, dict[str, Any]]) -> list[str]:
-        """Write both with the settings found since, by section; return their texts."""
-        content = task_content(self.asked, self.proposal)
+    def write(self, found: dict[str, dict[str, Any]]) -> str:
+        """Write it with the settings found since, by section; return its text."""
+        content = {"source": self.source, **task_content(self.asked, self.proposal)}
         for section, settings in found.items():
             content[section] = {**content.get(section, {}), **settings}
         name = self.asked.task
         head = f"{name}: written by `closedloop new` from {self.asked.path.name}, and yours to change; guesses: {CHECK}"
-        chosen = "\n".join(f"  - {line}" for line in defaults(self.asked, self.proposal))
+        chosen = "\n".join(f"  - {line}" for line in defaults(self.proposal))
         sections = "\n".join(to_yaml({key: section}) for key, section in content.items() if section)
-        texts = [
-            f"# {head}\n{to_yaml(self.source)}",
-            f"# @package _global_\n# {head}\ndefaults:\n{chosen}\n\n{sections}",
-        ]
-        for folder, text in zip(FOLDERS, texts, strict=True):
-            (self.conf / folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-        return texts
+        text = f"# @package _global_\n# {head}\ndefaults:\n{chosen}\n\n{sections}"
+        (self.conf / "task" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return text
 
     def params(self) -> Params:
         return parse(compose(self.asked.task, (), self.conf), f"the configuration of {self.asked.task}")
 
 
-def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> list[str]:
-    """The text of both files, with the limits that the data need; raises DataError when data fail a check even so."""
+def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> str:
+    """The text of the file, with the limits that the data need; raises DataError when data fail a check even so."""
     draft.write({})
     params = draft.params()
     examples = read_raw(raw, params)
@@ -126,16 +120,13 @@ def _left_out_told(proposal: Proposal) -> Iterator[None]:
         raise DataError(f"{error}" + (f"\nLeft out were:{left}" if left else "")) from None
 
 
-def _require_new(task: str, files: list[Path]) -> None:
+def _require_new(task: str, file: Path) -> None:
     if not NAME.fullmatch(task):
         raise ConfigError(f"TASK is {task!r}; a name has small letters, digits and _, and begins with a letter")
-    if not files[0].parent.is_dir():
-        raise ConfigError(f"{files[0].parent.resolve()} is no folder; run this in the project's root")
-    there = [str(path) for path in files if path.exists()]
-    if there:
-        raise ConfigError(
-            f"{' and '.join(there)} exist already and are not overwritten; choose another TASK, or delete them"
-        )
+    if not file.parent.is_dir():
+        raise ConfigError(f"{file.parent.resolve()} is no folder; run this in the project's root")
+    if file.exists():
+        raise ConfigError(f"{file} exists already and is not overwritten; choose another TASK, or delete it")
 
 
 def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[str, Any]:

@@ -22,5 +22,5 @@ def recognise(path: Path) -> Recogniser:
     forms = "\n".join(f"  - {one.form}" for one in RECOGNISERS)
     raise DataError(
         f"{path} is in no form that can be looked at. These are:\n{forms}\n"
-        "Other data: copy a file of conf/source/ and one of conf/task/, and change them"
+        'Other data: write conf/task/<name>.yaml by hand, as "Your own data" in README.md has it'
     )

@@ -12,7 +12,7 @@ MANY_LEFT_OUT = 0.05  # share of the examples that a person should know of
 WIDTH = 110
 
 
-def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
+def report(asked: Asked, proposal: Proposal, file: Path) -> str:
     """A table of what each column or class was taken for, then what needs a look, then the next command."""
     total = sum(proposal.classes.values())
     classes = ", ".join(
@@ -42,9 +42,8 @@ def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
     ]
     if checks:
         lines += ["  Please look at this:", *(line for check in checks for line in _item(check)), ""]
-    written = " and ".join(map(str, files))
     lines += [
-        f"  wrote {written}; what was guessed in them is marked CHECK",
+        f"  wrote {file}; what was guessed in it is marked CHECK",
         f"  next: make run TASK={asked.task}",
     ]
     return "\n" + "\n".join(lines) + "\n"
@@ -91,6 +90,6 @@ def _kept(path: Path) -> list[str]:
     if any(place in path.parents for place in places):
         return [
             f"{path.name} lies in a temporary folder: acquire reads it there again when it has to; move it to a place "
-            "where it stays, and change its url in the source's file"
+            "where it stays, and change its url in the file"
         ]
     return []

@@ -40,10 +40,10 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
     return content
 
 
-def defaults(asked: Asked, proposal: Proposal) -> list[str]:
+def defaults(proposal: Proposal) -> list[str]:
     """The defaults list of the task: which parts of conf/ it starts from."""
     gate = ["override /gate: number"] if proposal.number else []
-    return [f"override /source: {asked.task}", *_PARTS[proposal.kind], *gate]
+    return ["override /source: null  # the section below is all of it", *_PARTS[proposal.kind], *gate]
 
 
 def _target(proposal: Proposal) -> dict[str, Any]:
