@@ -10,24 +10,42 @@ from numpy.typing import NDArray
 
 from closedloop.config import Params
 from closedloop.data.examples import ASIDE, LABEL, PART
+from closedloop.monitoring.two_sample import NUMBER, distance
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.sections import CHECK
 from closedloop.preparation.copies import repetitions
 from closedloop.preparation.preprocessing import split_examples
 from closedloop.tasks import get_task
 
+ORDERED = 0.35  # Kolmogorov-Smirnov distance between parts of one text
 ROOM = 1.2  # of a limit above what was found: new data of the same kind are to pass
 FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
 
 
 def monitor_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     """The keys of `monitor` that have to allow less than usual; raises DataError when a split comes out empty."""
-    _, splits = split_examples(examples, params)
+    sound, splits = split_examples(examples, params)
+    found: dict[str, Any] = {}
     judged = min(int((splits == split).sum()) for split in ("test", "production"))
-    if judged >= params.monitor.min_rows:
-        return {}
-    note = f"the smaller one of test and production split has {judged} examples: only large changes show"
-    return {"min_rows": Noted(max(FEWEST, judged), note)}
+    if judged < params.monitor.min_rows:
+        note = f"the smaller one of test and production split has {judged} examples: only large changes show"
+        found["min_rows"] = Noted(max(FEWEST, judged), note)
+    if params.task.target == "text":
+        found["min_effect_numeric"] = _end_of_text(sound, splits)
+    return found
+
+
+def _end_of_text(examples: pa.Table, splits: NDArray[np.str_]) -> Noted:
+    """The end of a text is the reference, the traffic comes from what is before: how far apart they lie anyway."""
+    end, before = (
+        get_task("texts").describe(examples.filter(pa.array(splits == split))) for split in ("test", "production")
+    )
+    apart = {name: distance(NUMBER, end[name], before[name]) for name in end.columns}
+    farthest = max(apart, key=lambda name: apart[name])
+    if ROOM * apart[farthest] <= ORDERED:
+        return Noted(ORDERED, "a text has an order: one chapter differs from the next")
+    note = f"{CHECK}: the end of the text, its test part, is of another kind than the rest, by {farthest} most of all"
+    return Noted(_with_room(apart[farthest]), note)
 
 
 def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:

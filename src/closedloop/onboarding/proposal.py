@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Proposal:
     form: str  # of the data, in words
     content: str  # what is in them, in words
     format: dict[str, Any]  # source.format, with notes
-    classes: dict[str, int]  # with their examples; of numbers, ranges
+    classes: dict[str, int]  # with their examples; of numbers, ranges; of a running text, none
+    target: Literal["classes", "number", "text"] = "classes"
     left_out: dict[str, int] = field(default_factory=dict)  # labels that become no class
     title: str = ""
     rows: tuple[Row, ...] = ()

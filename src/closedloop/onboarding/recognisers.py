@@ -4,12 +4,14 @@ from pathlib import Path
 
 from closedloop.errors import ConfigError, DataError
 from closedloop.onboarding.images import Images
+from closedloop.onboarding.plain_text import PlainText
 from closedloop.onboarding.proposal import Recogniser
 from closedloop.onboarding.sounds import Sounds
 from closedloop.onboarding.tables import Tables
 from closedloop.onboarding.texts import Texts
 
-RECOGNISERS: list[Recogniser] = [Sounds(), Images(), Tables(), Texts()]  # the first one that knows the data is asked
+# the first one that knows the data is asked
+RECOGNISERS: list[Recogniser] = [Sounds(), Images(), Tables(), PlainText(), Texts()]
 
 
 def recognise(path: Path) -> Recogniser:

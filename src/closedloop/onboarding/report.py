@@ -15,18 +15,10 @@ WIDTH = 110
 def report(asked: Asked, proposal: Proposal, file: Path) -> str:
     """A table of what each column or class was taken for, then what needs a look, then the next command."""
     total = sum(proposal.classes.values())
-    classes = ", ".join(
-        f"{name} {count:,} ({count / total:.0%})" for name, count in list(proposal.classes.items())[:12]
-    )
-    more = len(proposal.classes) - 12
     lines = [
         *_field("data", f"{asked.path}: {proposal.form}; {proposal.content}"),
         *_field("kind", f"{proposal.kind}: {proposal.why}"),
-        *(
-            _field("number", proposal.number)
-            if proposal.number
-            else _field("classes", classes + (f" and {more} more" if more > 0 else ""))
-        ),
+        *_target(proposal, total),
     ]
     if proposal.left_out:
         names = ", ".join(f"{name} {count:,}" for name, count in list(proposal.left_out.items())[:12])
@@ -36,7 +28,7 @@ def report(asked: Asked, proposal: Proposal, file: Path) -> str:
     lines += [""]
     checks = [
         *_lacking(proposal, total),
-        *([] if proposal.number else look_alikes([*proposal.classes, *proposal.left_out])),
+        *([] if proposal.target != "classes" else look_alikes([*proposal.classes, *proposal.left_out])),
         *proposal.checks,
         *_kept(asked.path),
     ]
@@ -47,6 +39,18 @@ def report(asked: Asked, proposal: Proposal, file: Path) -> str:
         f"  next: make run TASK={asked.task}",
     ]
     return "\n" + "\n".join(lines) + "\n"
+
+
+def _target(proposal: Proposal, total: int) -> list[str]:
+    match proposal.target:
+        case "number":
+            return _field("number", proposal.number)
+        case "text":
+            return []
+    first = list(proposal.classes.items())[:12]
+    more = len(proposal.classes) - len(first)
+    classes = ", ".join(f"{name} {count:,} ({count / total:.0%})" for name, count in first)
+    return _field("classes", classes + (f" and {more} more" if more else ""))
 
 
 def _field(name: str, text: str) -> list[str]:
@@ -80,7 +84,7 @@ def _table(rows: tuple[Row, ...]) -> list[str]:
 
 def _lacking(proposal: Proposal, total: int) -> list[str]:
     lacking = sum(proposal.left_out.values())
-    share = lacking / (lacking + total)
+    share = lacking / max(1, lacking + total)
     what = "have no number" if proposal.number else "are of no class"
     return [f"{share:.0%} of the examples {what} and are left out"] if share > MANY_LEFT_OUT else []
 

@@ -21,19 +21,18 @@ from closedloop.onboarding.splitting import splittable
 from closedloop.onboarding.target import find_labels, find_numbers, is_quantity
 
 NAMED_TABLES = (".csv", ".tsv", ".tab")
-DELIMITED = (*NAMED_TABLES, ".txt", ".data", ".dat", "")
 PARQUET, JSON_LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json")
 FEW_FILES = 10  # in a zip: a table, and what is said about it
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
 class Tables:
-    form = "a table, or texts in a table: .csv, .tsv, .txt, .parquet, .jsonl, each also as .gz, or alone in a .zip"
+    form = "a table, or texts in a table: .csv, .tsv, .parquet, .jsonl, each also as .gz, or alone in a .zip"
 
     def recognises(self, path: Path) -> bool:
         if path.is_file() and path.suffix.lower() == ".zip":
             return _alone_in(path) is not None
-        return path.is_file() and _unpacked(path).suffix.lower() in (*DELIMITED, *PARQUET, *JSON_LINES)
+        return path.is_file() and _unpacked(path).suffix.lower() in (*NAMED_TABLES, *PARQUET, *JSON_LINES)
 
     def place(self, path: Path) -> RawFile:
         if member := _alone_in(path):
@@ -70,6 +69,7 @@ class Tables:
             else table_format(raw.name, asked.target, layout, columns),
             classes=found.classes,
             left_out=found.left_out,
+            target="number" if found.number else "classes",
             number=found.number,
             title=f"{asked.target} in {asked.path.name}",
             rows=tuple(Row(one.name, one.role, one.holds, one.why) for one in columns),
