@@ -3,7 +3,7 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,14 +44,13 @@ def create(asked: Asked, conf: Path = Path("conf")) -> str:
         raw, trial = Path(scratch) / "raw", Path(scratch) / "conf"
         raw.mkdir()
         shutil.copytree(conf, trial)
-        placed = recogniser.place(asked.path)
-        with tqdm(total=5, desc=f"look at {asked.path.name}", delay=1, unit="step") as bar:
-            digest = place(asked.path, placed, raw)
-            bar.update()
-            with _called(raw / placed.name, asked.path):
-                proposal = recogniser.look(raw / placed.name, asked)
+        files = recogniser.place(asked.path)
+        with tqdm(total=4 + len(files), desc=f"look at {asked.path.name}", delay=1, unit="step") as bar:
+            digests = [_placed(asked.path, one, raw, bar.update) for one in files]
+            with _called({raw / one.name: asked.path / one.below for one in files}, asked.path):
+                proposal = recogniser.look(raw / files[0].name, asked)
                 bar.update()
-                source = _source(asked.path, placed, digest, proposal)
+                source = _source(asked.path, files, digests, proposal)
                 with _left_out_told(proposal):
                     text = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
     write_text(file, text)
@@ -100,13 +99,21 @@ def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> str:
     return draft.write(found)
 
 
+def _placed(path: Path, file: RawFile, raw: Path, done: Callable[[], object]) -> str:
+    digest = place(path / file.below, file, raw)
+    done()
+    return digest
+
+
 @contextmanager
-def _called(placed: Path, path: Path) -> Iterator[None]:
-    """Errors name the user's file, and not where it has been placed to look at it."""
+def _called(placed: Mapping[Path, Path], path: Path) -> Iterator[None]:
+    """Errors name the user's files, and not where they have been placed to look at them."""
     try:
         yield
     except DataError as error:
-        message = str(error).replace(str(placed), str(path))
+        message = str(error)
+        for place, own in placed.items():
+            message = message.replace(str(place), str(own))
         raise DataError(message if str(path) in message else f"{path}: {message}") from None
 
 
@@ -129,20 +136,23 @@ def _require_new(task: str, file: Path) -> None:
         raise ConfigError(f"{file} exists already and is not overwritten; choose another TASK, or delete it")
 
 
-def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
-    entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
-    entry |= {"member": file.member} if file.member else {}
+def _source(path: Path, files: Sequence[RawFile], digests: Sequence[str], proposal: Proposal) -> dict[str, Any]:
     return {
         "kind": "download",
         "licence": Noted("unknown", f"{CHECK}: under which you may use the data; it goes into the model's card"),
         "homepage": Noted(f"file://{path}", "where a person finds out more about them"),
         "files": Noted(
-            [entry],
+            [_entry(path / file.below, file, digest) for file, digest in zip(files, digests, strict=True)],
             "acquire reads them there, and stops when they have changed; https://, s3:// and gs:// do as well",
         ),
         "format": proposal.format,
     }
+
+
+def _entry(path: Path, file: RawFile, digest: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
+    entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
+    return entry | ({"member": file.member} if file.member else {})
 
 
 def _require_valid(examples: pa.Table, params: Params, path: Path) -> None:

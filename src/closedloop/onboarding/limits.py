@@ -16,6 +16,7 @@ from closedloop.onboarding.sections import CHECK
 from closedloop.preparation.copies import repetitions
 from closedloop.preparation.preprocessing import split_examples
 from closedloop.tasks import get_task
+from closedloop.tasks.images.request import pixels
 
 ORDERED = 0.35  # Kolmogorov-Smirnov distance between parts of one text
 ROOM = 1.2  # of a limit above what was found: new data of the same kind are to pass
@@ -76,6 +77,9 @@ def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     if gaps[hollow] > limit.max_missing_share:
         note = f"{CHECK}: {hollow} lacks {gaps[hollow]:.1%} of its values"
         found["max_missing_share"] = Noted(_with_room(gaps[hollow]), note)
+    if params.task.kind == "images" and (brightest := int(pixels(examples).max()) / 255) < limit.min_value_range:
+        note = f"{CHECK}: the brightest pixel of all reaches {brightest:.0%} of full white"
+        found["min_value_range"] = Noted(math.floor(brightest * 90) / 100, note)
     return found
 
 

@@ -21,10 +21,10 @@ class PlainText:
         file = alone(path)
         return file is not None and Path(file.name).suffix.lower() in ENDINGS
 
-    def place(self, path: Path) -> RawFile:
+    def place(self, path: Path) -> list[RawFile]:
         file = alone(path)
         assert file is not None  # noqa: S101  as it is recognised
-        return file
+        return [file]
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when the file is no text, or cannot be learnt from as what it is."""

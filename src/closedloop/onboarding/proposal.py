@@ -24,6 +24,7 @@ class RawFile:
     name: str
     unpack: str = "none"  # or gzip, or zip
     member: str = ""  # of a zip
+    below: str = ""  # its path in the user's folder, where not all of that becomes one file
 
 
 def file_name(name: str) -> str:
@@ -69,8 +70,11 @@ class Recogniser(Protocol):
 
     def recognises(self, path: Path) -> bool: ...
 
-    def place(self, path: Path) -> RawFile:
-        """How acquire is to place it."""
+    def place(self, path: Path) -> list[RawFile]:
+        """How acquire is to place it: at least one file."""
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
-        """Look at the data where acquire has placed them; raises DataError that says what is wrong with them."""
+        """Look at the data where acquire has placed them, the first file at `raw` and the others beside it.
+
+        Raises DataError that says what is wrong with them.
+        """

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from closedloop.errors import ConfigError, DataError
+from closedloop.onboarding.arrays import Arrays
+from closedloop.onboarding.idx import IdxFiles
 from closedloop.onboarding.images import Images
 from closedloop.onboarding.plain_text import PlainText
 from closedloop.onboarding.proposal import Recogniser
@@ -11,7 +13,7 @@ from closedloop.onboarding.tables import Tables
 from closedloop.onboarding.texts import Texts
 
 # the first one that knows the data is asked
-RECOGNISERS: list[Recogniser] = [Sounds(), Images(), Tables(), PlainText(), Texts()]
+RECOGNISERS: list[Recogniser] = [Sounds(), Images(), IdxFiles(), Arrays(), Tables(), PlainText(), Texts()]
 
 
 def recognise(path: Path) -> Recogniser:

@@ -34,10 +34,10 @@ class Tables:
             return _alone_in(path) is not None
         return path.is_file() and _unpacked(path).suffix.lower() in (*NAMED_TABLES, *PARQUET, *JSON_LINES)
 
-    def place(self, path: Path) -> RawFile:
+    def place(self, path: Path) -> list[RawFile]:
         if member := _alone_in(path):
-            return RawFile(file_name(member.rpartition("/")[2]), "zip", member)
-        return RawFile(file_name(_unpacked(path).name), "none" if _unpacked(path) == path else "gzip")
+            return [RawFile(file_name(member.rpartition("/")[2]), "zip", member)]
+        return [RawFile(file_name(_unpacked(path).name), "none" if _unpacked(path) == path else "gzip")]
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when the file cannot be read, or the target is not named, or cannot be learnt."""
