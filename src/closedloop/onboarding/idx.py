@@ -18,7 +18,7 @@ from closedloop.onboarding.sections import CHECK
 
 # train-images-idx3-ubyte.gz, t10k-labels.idx1-ubyte, test-images.idx
 NAME = re.compile(r"(?P<set>.*?)(?P<what>images|labels)[-_.]idx[13]?([-_.]ubyte)?(?P<packed>\.gz)?", re.I)
-TEST = re.compile(r"t10k|test", re.I)
+TEST = re.compile(r"t10k|(?<![a-z])test", re.I)  # and not latest
 FULL = 128  # brightest pixel from which 255 is full white
 
 

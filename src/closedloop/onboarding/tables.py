@@ -45,8 +45,8 @@ class Tables:
         layout = _layout(raw, asked)
         first = read_table(raw, layout)
         of_numbers = is_quantity(_target(first, asked, where))
-        layout, guessed = _with_markers(first, layout, asked, of_numbers)
-        table = read_table(raw, layout)
+        plain, (layout, guessed) = layout, _with_markers(first, layout, asked, of_numbers)
+        table = first if layout == plain else read_table(raw, layout)
         found = find_numbers(table, asked, layout.decimal, where) if of_numbers else find_labels(table, asked, where)
         judged = [
             judge(name, table.column(name), layout.decimal) for name in table.column_names if name != asked.target
