@@ -74,6 +74,15 @@ def test_a_text_whose_end_is_of_another_kind_is_watched_by_larger_changes_and_to
     )
 
 
+def test_a_text_whose_end_is_easier_than_the_rest_may_surprise_more_than_its_end(user: User, written: Written) -> None:
+    words = "incomprehensibilities misunderstandings"  # in which a reader has little to guess
+    user.new(written("book.txt", prose(54_000, f"a {words} no it is we so be") + prose(6_000, words)))
+    assert user.params.monitor.max_nats_rise > 0.3
+    assert 0 < user.params.validation.max_leaked_share < 0.1
+    assert "its test part, is easier to tell than the rest" in user.file.read_text()
+    assert "of the test part's passages stand before it as well" in user.file.read_text()
+
+
 HEADED = "".join(f"{n},{n % 7},{('x', 'y')[n % 2]}\n" for n in range(-1, 300)).replace("-1,6,y", "age,size,kind")
 
 
@@ -118,7 +127,7 @@ def test_what_may_be_a_table_is_marked(user: User, written: Written, content: st
         ("", "is empty"),
         (b"text\0" * 9000, "is no text: it holds zero bytes"),
         (prose().encode("utf-16")[:-1], "begins as utf-16, and byte .* is not"),
-        ("all the same. " * 3000, "stand in another part as well"),
+        ("all the same. " * 3000, "the train split is empty: 0 distinct examples"),
     ],
 )
 def test_what_cannot_be_learnt_is_refused(user: User, written: Written, content: str | bytes, message: str) -> None:

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from closedloop.config import Params
 from closedloop.data.examples import ASIDE, LABEL, PART
-from closedloop.monitoring.two_sample import NUMBER, distance
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.sections import CHECK
+from closedloop.onboarding.text_order import order_limits
 from closedloop.preparation.copies import repetitions
 from closedloop.preparation.preprocessing import split_examples
 from closedloop.tasks import get_task
 from closedloop.tasks.images.request import pixels
 
-ORDERED = 0.35  # Kolmogorov-Smirnov distance between parts of one text
 ROOM = 1.2  # of a limit above what was found: new data of the same kind are to pass
 FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
 
@@ -32,21 +31,8 @@ def monitor_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
         note = f"the smaller one of test and production split has {judged} examples: only large changes show"
         found["min_rows"] = Noted(max(FEWEST, judged), note)
     if params.task.target == "text":
-        found["min_effect_numeric"] = _end_of_text(sound, splits)
+        found |= order_limits(sound, splits)
     return found
-
-
-def _end_of_text(examples: pa.Table, splits: NDArray[np.str_]) -> Noted:
-    """The end of a text is the reference, the traffic comes from what is before: how far apart they lie anyway."""
-    end, before = (
-        get_task("texts").describe(examples.filter(pa.array(splits == split))) for split in ("test", "production")
-    )
-    apart = {name: distance(NUMBER, end[name], before[name]) for name in end.columns}
-    farthest = max(apart, key=lambda name: apart[name])
-    if ROOM * apart[farthest] <= ORDERED:
-        return Noted(ORDERED, "a text has an order: one chapter differs from the next")
-    note = f"{CHECK}: the end of the text, its test part, is of another kind than the rest, by {farthest} most of all"
-    return Noted(_with_room(apart[farthest]), note)
 
 
 def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
@@ -74,6 +60,13 @@ def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     if params.task.target == "classes" and conflicting > limit.max_conflicting_share:
         note = f"{CHECK}: {conflicting:.1%} of the examples have copies with another label: no model can know both"
         found["max_conflicting_share"] = Noted(_with_room(conflicting), note)
+    tested = np.array(parts) == "test"
+    leaked = float(np.isin(contents[tested], contents[~tested]).mean()) if tested.any() else 0.0
+    if params.task.target == "text" and leaked > limit.max_leaked_share:  # as every chapter may begin alike
+        note = (
+            f"{CHECK}: {leaked:.1%} of the test part's passages stand before it as well, and are not learnt from there"
+        )
+        found["max_leaked_share"] = Noted(_with_room(leaked), note)
     if gaps[hollow] > limit.max_missing_share:
         note = f"{CHECK}: {hollow} lacks {gaps[hollow]:.1%} of its values"
         found["max_missing_share"] = Noted(_with_room(gaps[hollow]), note)

@@ -14,6 +14,7 @@ FEWEST = 20_000  # characters, of which 60 passages prove the model, 50 watch it
 SHORTEST, LONGEST = 64, 512  # characters of a passage
 PASSAGES = 600  # that a text should have before they get longer
 WATCHED, CHOSEN, TESTED = 100, 60, 60  # passages that production, validation and test should have
+USUAL_WINDOW = 300
 READ = 20_000_000  # characters that are learnt from, over all epochs: a minute or two on a CPU
 GUESSED = ("cp1252", "latin-1")
 DOUBTFUL = 0.5  # share of rows with as many values as the first, from which it may be a table for all that
@@ -94,10 +95,12 @@ def _settings(text: str, passages: int) -> dict[str, dict[str, Any]]:
     short = len(text) < READ / 20
     epochs = min(30 if short else 20, max(1, round(READ / len(text))))
     nats = _alone(text)
+    production_share = _share(WATCHED, passages, 0.05, 0.2)
+    window = math.floor(0.9 * production_share * passages * (1 - _share(TESTED, passages, 0.1, 0.2)))
     return {
         "preprocess": {
             "validation_share": _share(CHOSEN, passages, 0.03, 0.1),
-            "production_share": Noted(_share(WATCHED, passages, 0.05, 0.2), "plays the traffic; never trained on"),
+            "production_share": Noted(production_share, "plays the traffic; never trained on"),
         },
         "optimizer": {"lr": 0.004},
         "trainer": {
@@ -113,6 +116,7 @@ def _settings(text: str, passages: int) -> dict[str, dict[str, Any]]:
                 "what your use needs",
             )
         },
+        "traffic": {"window": min(window, USUAL_WINDOW)},
         "drill": {"scenario": "shouting"},
     }
 
