@@ -26,9 +26,9 @@ def monitor_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     """The keys of `monitor` that have to allow less than usual; raises DataError when a split comes out empty."""
     sound, splits = split_examples(examples, params)
     found: dict[str, Any] = {}
-    judged = min(int((splits == split).sum()) for split in ("test", "production"))
+    judged = min(params.traffic.window, *(int((splits == split).sum()) for split in ("test", "production")))
     if judged < params.monitor.min_rows:
-        note = f"the smaller one of test and production split has {judged} examples: only large changes show"
+        note = f"the smallest one of test split, production and window has {judged} examples: only large changes show"
         found["min_rows"] = Noted(max(FEWEST, judged), note)
     if params.task.target == "text":
         found |= order_limits(sound, splits)
