@@ -147,6 +147,15 @@ def test_a_task_file_wins_over_every_default(tmp_path: Path) -> None:
     assert (params.seed, params.validation.max_duplicate_share, params.evaluation.resamples) == (7, 0.42, 333)
 
 
+def test_the_task_in_the_readme_is_one_whole_file(tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(CONF, conf)
+    own = (ROOT / "README.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    (conf / "task" / "letters.yaml").write_text(own)
+    composition.write(tmp_path / "params.yaml", "letters", conf=conf)
+    assert composition.compose("letters", (), conf)["source"] == yaml.safe_load(own)["source"]
+
+
 def test_a_task_is_named_like_its_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"task\.name is 'other'; it must be the name of its file, conf/task/digits"):
         composition.write(tmp_path / "params.yaml", "digits", ["task.name=other"], CONF)

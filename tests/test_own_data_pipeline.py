@@ -1,6 +1,7 @@
 """From a stranger's file or folder to a registered and monitored model, by `new` and `run` alone."""
 
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import numpy as np
 import pandas as pd
@@ -74,4 +75,16 @@ def test_own_numbers_end_with_a_champion_that_is_watched(tmp_path: Path) -> None
     report = read_json(project / "reports/mine/evaluation.json")
     assert report["metrics"]["r2"]["value"] > 0.7
     assert 0.75 < report["metrics"]["coverage"]["value"] <= 1
+    assert read_json(project / "reports/mine/drift.json")["verdict"] == "clean"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("characters", [25_000, 120_000])
+def test_an_own_text_ends_with_a_language_model_that_is_watched(tmp_path: Path, characters: int) -> None:
+    project, book = checkout(tmp_path / "closedloop"), tmp_path / "python.txt"
+    book.write_text("\n\n".join(topics.values())[:characters])
+    assert "a language model learns how it goes on" in succeed(project, "new", "mine", str(book))
+    assert "mine version 1: champion" in succeed(project, "run", "--task", "mine")
+    evaluated = read_json(project / "reports/mine/evaluation.json")
+    assert evaluated["metrics"]["nats"]["value"] < 2.7
     assert read_json(project / "reports/mine/drift.json")["verdict"] == "clean"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from closedloop.composition import compose
 from closedloop.config import Params, parse
 from closedloop.onboarding.create import create
@@ -29,6 +31,22 @@ class User:
     def new(self, path: Path, target: str = "", text: str = "", columns: tuple[str, ...] = ()) -> str:
         """What is told on the terminal."""
         return create(Asked("mine", path, target, text, columns), self.conf)
+
+    @property
+    def file(self) -> Path:
+        """The one that `new` writes."""
+        return self.conf / "task" / "mine.yaml"
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """As it stands in that file."""
+        content: dict[str, Any] = yaml.safe_load(self.file.read_text())["source"]
+        return content
+
+    @property
+    def format(self) -> dict[str, Any]:
+        content: dict[str, Any] = self.source["format"]
+        return content
 
     @property
     def params(self) -> Params:

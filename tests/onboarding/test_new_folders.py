@@ -52,11 +52,6 @@ def tones(count: int = 120, rates: tuple[int, ...] = (8000,), prefix: str = "") 
     return {f"{prefix}{('low', 'high')[n % 2]}/take {n}.wav": tone(n) for n in range(count)}
 
 
-def source(user: User) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((user.conf / "source/mine.yaml").read_text())["format"]
-    return content
-
-
 def prepared(user: User) -> list[dict[str, Any]]:
     user.prepare()
     paths = Paths("mine", user.root)
@@ -93,7 +88,7 @@ def test_official_parts_and_deeper_folders_are_found(user: User, tmp_path: Path)
 def test_a_folder_of_recordings_of_several_rates_becomes_a_task(user: User, tmp_path: Path) -> None:
     told = " ".join(user.new(folder(tmp_path / "tones", tones(rates=(8000, 8000, 11025)))).split())
     assert "8,000 Hz (80), 11,025 Hz (40)" in told and "brought to 8,000 Hz" in told
-    assert (user.params.task.kind, source(user)["rate"]) == ("sounds", 8000)
+    assert (user.params.task.kind, user.format["rate"]) == ("sounds", 8000)
     assert len(prepared(user)) == 120
 
 
@@ -102,8 +97,7 @@ def test_the_same_folder_is_the_same_zip_wherever_it_lies(user: User, tmp_path: 
     for name in ("one", "two"):
         user.new(folder(tmp_path / name, reviews()))
         digests.append(user.params.source.files[0].sha256)
-        for kind in ("source", "task"):
-            (user.conf / kind / "mine.yaml").unlink()
+        user.file.unlink()
     assert digests[0] == digests[1]
 
 
@@ -120,10 +114,9 @@ def test_files_of_one_group_of_the_pattern_stay_together(user: User, tmp_path: P
         name.replace("take ", f"speaker{n // 2 % 12}_"): content for n, (name, content) in enumerate(tones().items())
     }
     user.new(folder(tmp_path / "tones", files))
-    path = user.conf / "source/mine.yaml"
-    content = yaml.safe_load(path.read_text())
-    content["format"]["pattern"] = r"(?P<label>[^/]+)/(?P<group>[^_/]+)_[^/]+\.wav"
-    path.write_text(yaml.safe_dump(content))
+    content = yaml.safe_load(user.file.read_text())
+    content["source"]["format"]["pattern"] = r"(?P<label>[^/]+)/(?P<group>[^_/]+)_[^/]+\.wav"
+    user.file.write_text("# @package _global_\n" + yaml.safe_dump(content))
     user.prepare()
     groups = [
         set(read_examples(Paths("mine", user.root).examples(split)).column("group").to_pylist()) for split in SPLITS
@@ -146,7 +139,7 @@ def test_files_of_one_group_of_the_pattern_stay_together(user: User, tmp_path: P
 def test_what_cannot_be_learnt_is_refused(user: User, tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     with pytest.raises(DataError, match=message):
         user.new(folder(tmp_path / "kept", files))
-    assert not list(user.conf.rglob("mine.yaml"))
+    assert not user.file.exists()
 
 
 def test_a_target_of_a_folder_is_a_mistake(user: User, tmp_path: Path) -> None:

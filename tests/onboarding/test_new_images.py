@@ -1,11 +1,9 @@
 """`closedloop new` on folders of images."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from own_data import User
 from PIL import Image
 
@@ -30,15 +28,10 @@ def shapes(folder: Path, each: int, sides: tuple[int, ...] = (12,), suffix: str 
     return folder
 
 
-def source(user: User) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((user.conf / "source/mine.yaml").read_text())["format"]
-    return content
-
-
 def test_grey_images_of_one_size_need_no_size(user: User, tmp_path: Path) -> None:
     told = " ".join(user.new(write_digits(tmp_path / "scans", 300)).split())
     assert "300 images" in told and "grey, 8 x 8 pixels" in told
-    found = source(user)
+    found = user.format
     assert found["channels"] == 1 and "size" not in found
     user.prepare()
     train = read_examples(Paths("mine", user.root).examples("train"))
@@ -49,7 +42,7 @@ def test_official_parts_in_colour_are_kept_and_checked(user: User, tmp_path: Pat
     shapes(tmp_path / "photos/train", 60, suffix="jpg")
     shapes(tmp_path / "photos/test", 20, suffix="bmp")
     user.new(tmp_path / "photos")
-    assert [part["folder"] for part in source(user)["parts"]] == ["train", "test"]
+    assert [part["folder"] for part in user.format["parts"]] == ["train", "test"]
     paths, params, task = Paths("mine", user.root), user.params, get_task("images")
     acquire(params, paths)
     examples = read_raw(paths.raw, params)
@@ -74,7 +67,7 @@ def test_several_sizes_are_brought_to_one(
 ) -> None:
     told = " ".join(user.new(shapes(tmp_path / "photos", 40, sides)).split())
     assert f"{len(set(sides))} sizes, {words}" in told
-    assert source(user)["size"] == size
+    assert user.format["size"] == size
 
 
 def test_nothing_that_can_be_read_is_told(user: User, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from own_data import User, Written
 
+from closedloop.composition import compose
 from closedloop.data.examples import read_examples
 from closedloop.errors import ConfigError, DataError
 from closedloop.paths import SPLITS, Paths
@@ -43,20 +43,22 @@ def csv(frame: pd.DataFrame, **how: Any) -> bytes:
     return text.encode(encoding)
 
 
-def source(user: User) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((user.conf / "source/mine.yaml").read_text())["format"]
-    return content
-
-
 def test_a_csv_becomes_a_task_that_the_stages_take(user: User, written: Written) -> None:
     told = user.new(written("data.csv", csv(people())), "income")
     assert "high" in told and "next: make run TASK=mine" in told
     assert user.params.task.kind == "tables" and sorted(user.params.task.classes) == ["high", "low"]
-    found = source(user)
+    found = user.format
     assert (found["id"], found["numbers"], found["categories"]) == ("person", ["age", "spent"], ["city"])
     report = user.prepare()
     assert sum(split["examples"] for split in report["splits"].values()) == ROWS
     assert all(report["splits"][split]["examples"] >= 15 for split in SPLITS)
+
+
+def test_the_task_is_one_file_and_its_source_is_all_that_is_left_of_sources(user: User, written: Written) -> None:
+    before = set(user.conf.rglob("*"))
+    told = user.new(written("data.csv", csv(people())), "income")
+    assert set(user.conf.rglob("*")) - before == {user.file} and f"wrote {user.file};" in told
+    assert compose("mine", (), user.conf)["source"] == user.source
 
 
 LAYOUTS = {
@@ -76,7 +78,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_however_it_is_written_it_is_the_same_table(user: User, written: Written, name: str) -> None:
     user.new(written("data.csv", LAYOUTS[name]()), "income")
-    assert (source(user)["numbers"], source(user)["categories"]) == (["age", "spent"], ["city"])
+    assert (user.format["numbers"], user.format["categories"]) == (["age", "spent"], ["city"])
     user.prepare()
     tables = [read_examples(Paths("mine", user.root).examples(split)).to_pandas() for split in SPLITS]
     found = pd.concat(tables).sort_values("id", ignore_index=True)
@@ -96,10 +98,9 @@ def test_parquet_json_lines_gzip_and_zip_are_taken(user: User, written: Written,
     people(seen=pd.date_range("2020-01-01", periods=ROWS, tz="Europe/Berlin")).to_parquet(files[2])
     for path in files:
         user.new(path, "income")
-        assert (source(user)["numbers"], source(user)["categories"]) == (["age", "spent"], ["city"])
+        assert (user.format["numbers"], user.format["categories"]) == (["age", "spent"], ["city"])
         assert user.prepare()["splits"]["train"]["examples"] > 80
-        for folder in ("source", "task"):
-            (user.conf / folder / "mine.yaml").unlink()
+        user.file.unlink()
 
 
 def test_quoted_line_ends_and_quotation_marks_that_are_none(user: User, written: Written) -> None:
@@ -130,11 +131,11 @@ def test_what_is_no_content_is_left_out_and_told(user: User, written: Written) -
         ),
         "income",
     )
-    assert source(user)["ignored"] == ["source", "empty", "code", "born", "remark", "price"]
+    assert user.format["ignored"] == ["source", "empty", "code", "born", "remark", "price"]
     look = told.partition("Please look at this")[2]
     assert "code: it alone tells the target in 100.0% of the rows: a leak" in " ".join(look.split())
     assert "nearly: it alone tells the target in 99." in look
-    assert "acid" in source(user)["numbers"]
+    assert "acid" in user.format["numbers"]
     assert "constant" in told and "all values are missing" in told and "numbers in another notation" in told
     assert "TEXT=remark makes a task of it" in " ".join(look.split())
 
@@ -149,7 +150,7 @@ def test_strange_values_among_numbers_and_missing_targets_are_counted(user: User
     assert "age: 2 of 240 values are no numbers, first row 4 'n.d.'" in told
     assert "left out 5 examples of no class: (missing) 3, LOW 2" in told
     assert "classes: 'low' and 'LOW' are told apart" in told
-    assert source(user)["layout"]["missing"] == ["", "n.d."]
+    assert user.format["layout"]["missing"] == ["", "n.d."]
     assert user.prepare()["unknown_label"] == 5
 
 
@@ -163,7 +164,7 @@ def test_copies_and_missing_values_beyond_the_usual_raise_the_limit_and_are_told
     validation = user.params.validation
     assert validation.max_duplicate_share > 0.14 and validation.max_missing_share > 0.8
     assert validation.max_blank_share > 0.04
-    assert "% of the examples repeat another one" in (user.conf / "task/mine.yaml").read_text()
+    assert "% of the examples repeat another one" in user.file.read_text()
 
 
 def test_a_group_is_known_by_its_name_and_a_clashing_name_is_changed(user: User, written: Written) -> None:
@@ -174,8 +175,8 @@ def test_a_group_is_known_by_its_name_and_a_clashing_name_is_changed(user: User,
         }
     )
     told = user.new(written("data.csv", csv(frame)), "income")
-    assert source(user)["group"] == "customer_id"
-    assert source(user)["rename"] == {"label": "label_"}
+    assert user.format["group"] == "customer_id"
+    assert user.format["rename"] == {"label": "label_"}
     assert "customer_id: a group by its name" in told
     user.prepare()
     groups = [
@@ -206,8 +207,8 @@ def test_a_group_that_goes_through_all_of_the_time_is_left_out_and_told(user: Us
     )
     told = " ".join(user.new(written("data.csv", csv(frame)), "income").split())
     assert "customer_id: a group by its name, but it leaves a split with hardly a row" in told
-    assert source(user)["time"] == "date" and "group" not in source(user)
-    assert source(user)["categories"] == ["city", "zip"]
+    assert user.format["time"] == "date" and "group" not in user.format
+    assert user.format["categories"] == ["city", "zip"]
     assert user.prepare()["dropped"] == 0
 
 
@@ -221,7 +222,7 @@ def test_a_column_of_times_orders_the_splits(
     dates = pd.date_range("2020-01-01", periods=ROWS // 2).repeat(2)
     shuffled = people(date=dates.strftime(days)).sample(frac=1, random_state=0)
     told = user.new(written("data.csv", csv(shuffled)), "income")
-    assert (source(user)["time"], source(user)["time_format"]) == ("date", pattern)
+    assert (user.format["time"], user.format["time_format"]) == ("date", pattern)
     assert ("other way round" in told) == ambiguous
     user.prepare()
     spans = []
@@ -234,7 +235,7 @@ def test_a_column_of_times_orders_the_splits(
 def test_columns_are_named_by_the_user_where_no_header_does(user: User, written: Written) -> None:
     path = written("data.txt", csv(people(), header=False))
     user.new(path, "income", columns=("who", "age", "city", "spent", "income"))
-    assert source(user)["id"] == "who"
+    assert user.format["id"] == "who"
     assert sum(split["examples"] for split in user.prepare()["splits"].values()) == ROWS
 
 
@@ -242,14 +243,14 @@ def test_a_table_with_one_column_of_text_is_a_task_of_texts(user: User, written:
     words = [f'  She said "{row}" and went home; then it began to rain' for row in range(ROWS)]
     frame = people()[["person", "income"]].assign(review=words)
     user.new(written("data.tsv", csv(frame, sep="\t")), "income")
-    assert user.params.task.kind == "texts" and source(user)["text"] == "review"
+    assert user.params.task.kind == "texts" and user.format["text"] == "review"
     user.prepare()
     assert set(words) >= set(read_examples(Paths("mine", user.root).examples("train")).column("text").to_pylist())
 
 
 def test_of_several_columns_the_text_is_chosen_by_the_user(user: User, written: Written) -> None:
     user.new(written("data.csv", csv(people())), "income", text="person")
-    assert user.params.task.kind == "texts" and source(user)["text"] == "person"
+    assert user.params.task.kind == "texts" and user.format["text"] == "person"
 
 
 HEAD = "a,b,income\n"
@@ -284,7 +285,7 @@ def test_what_cannot_be_learnt_is_refused_and_nothing_is_written(
 ) -> None:
     with pytest.raises(DataError, match=message):
         user.new(written("data.csv", content), target)
-    assert not list(user.conf.rglob("mine.yaml"))
+    assert not user.file.exists()
 
 
 def test_a_json_array_and_unknown_data_are_told_what_is_taken(user: User, written: Written) -> None:
@@ -298,13 +299,12 @@ def test_a_json_array_and_unknown_data_are_told_what_is_taken(user: User, writte
 
 def test_nothing_is_overwritten_and_names_are_checked(user: User, written: Written) -> None:
     path = written("data.csv", csv(people()))
-    (user.conf / "task/mine.yaml").write_text("precious")
-    with pytest.raises(ConfigError, match=r"task/mine.yaml exist already and are not overwritten"):
+    user.file.write_text("precious")
+    with pytest.raises(ConfigError, match=r"task/mine.yaml exists already and is not overwritten"):
         user.new(path, "income")
-    assert (user.conf / "task/mine.yaml").read_text() == "precious"
-    assert not (user.conf / "source/mine.yaml").exists()
+    assert user.file.read_text() == "precious"
     with pytest.raises(ConfigError, match="does not exist"):
-        (user.conf / "task/mine.yaml").unlink()
+        user.file.unlink()
         user.new(path.parent / "absent.csv", "income")
 
 

@@ -1,10 +1,13 @@
 """Rows in requests: what is understood, what is refused and how; the transform that they go through."""
 
+import hashlib
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,3 +129,15 @@ def test_fingerprints_follow_the_content_alone() -> None:
     assert TASK.fingerprints(rows(3)).tolist() == TASK.fingerprints(rows(60).slice(0, 3)).tolist()
     changed = table.set_column(5, "sex", [["M"] * 60])
     assert (TASK.fingerprints(changed) != found).sum() == 30
+
+
+def test_fingerprints_are_of_these_bytes_so_that_splits_stay_as_they_were() -> None:
+    numbers, texts = [1.5, -0.0, None, 1e300], ["é", None, "", "é"]
+    table = pa.table({"n": pa.array(numbers, pa.float64()), "t": pa.array(texts, pa.string())})
+    packed = [
+        (b"\0" if number is None else b"\2" + struct.pack("<d", number + 0.0))
+        + (b"\0" if text is None else b"\1" + struct.pack("<q", len(text.encode())) + text.encode())
+        for number, text in zip(numbers, texts, strict=True)
+    ]
+    expected = [int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "little") for row in packed]
+    assert TASK.fingerprints(table).tolist() == expected

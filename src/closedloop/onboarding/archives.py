@@ -30,12 +30,12 @@ def place(path: Path) -> RawFile:
     return RawFile(file_name(f"{path.name}.zip" if path.is_dir() else path.name))
 
 
-def refuse_columns(asked: Asked) -> None:
+def refuse_columns(asked: Asked, classes: str) -> None:
     """Raise ConfigError when columns are named of what has none."""
     named = {"TARGET": asked.target, "TEXT": asked.text, "COLUMNS": asked.columns}
     given = [name for name, value in named.items() if value]
     if given:
-        raise ConfigError(f"the classes of {asked.path.name} are its subfolders: leave out {', '.join(given)}")
+        raise ConfigError(f"the classes of {asked.path.name} are {classes}: leave out {', '.join(given)}")
 
 
 @dataclass(frozen=True)

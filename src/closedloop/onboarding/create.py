@@ -1,9 +1,9 @@
-"""`closedloop new`: from a user's file or folder to conf/source/<task>.yaml and conf/task/<task>.yaml."""
+"""`closedloop new`: from a user's file or folder to conf/task/<task>.yaml, the one file of a task."""
 
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,69 +29,62 @@ from closedloop.preparation.validation import validate
 from closedloop.tasks import get_task
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-FOLDERS = ("source", "task")
 
 
 def create(asked: Asked, conf: Path = Path("conf")) -> str:
-    """Look at the data, write both files, return what was assumed, as text for a terminal.
+    """Look at the data, write the file, return what was assumed, as text for a terminal.
 
     The data are read and checked as the stages will do it before anything is written. Raises ConfigError for a name
     that is taken or cannot be one, DataError when the data cannot be used: nothing is written then.
     """
-    files = [conf / folder / f"{asked.task}.yaml" for folder in FOLDERS]
-    _require_new(asked.task, files)
+    file = conf / "task" / f"{asked.task}.yaml"
+    _require_new(asked.task, file)
     recogniser = recognise(asked.path)
     with tempfile.TemporaryDirectory(prefix="closedloop-new-") as scratch:
         raw, trial = Path(scratch) / "raw", Path(scratch) / "conf"
         raw.mkdir()
         shutil.copytree(conf, trial)
-        file = recogniser.place(asked.path)
-        with tqdm(total=5, desc=f"look at {asked.path.name}", delay=1, unit="step") as bar:
-            digest = place(asked.path, file, raw)
-            bar.update()
-            with _called(raw / file.name, asked.path):
-                proposal = recogniser.look(raw / file.name, asked)
+        files = recogniser.place(asked.path)
+        with tqdm(total=4 + len(files), desc=f"look at {asked.path.name}", delay=1, unit="step") as bar:
+            digests = [_placed(asked.path, one, raw, bar.update) for one in files]
+            with _called({raw / one.name: asked.path / one.below for one in files}, asked.path):
+                proposal = recogniser.look(raw / files[0].name, asked)
                 bar.update()
-                source = _source(asked.path, file, digest, proposal)
+                source = _source(asked.path, files, digests, proposal)
                 with _left_out_told(proposal):
-                    texts = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
-    for path, text in zip(files, texts, strict=True):
-        write_text(path, text)
-    return report(asked, proposal, files)
+                    text = _settled(Draft(trial, asked, proposal, source), raw, bar.update)
+    write_text(file, text)
+    return report(asked, proposal, file)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Both files, in a copy of the configuration until they are right."""
+    """The file, in a copy of the configuration until it is right."""
 
     conf: Path
     asked: Asked
     proposal: Proposal
     source: dict[str, Any]
 
-    def write(self, found: dict[str, dict[str, Any]]) -> list[str]:
-        """Write both with the settings found since, by section; return their texts."""
-        content = task_content(self.asked, self.proposal)
+    def write(self, found: dict[str, dict[str, Any]]) -> str:
+        """Write it with the settings found since, by section; return its text."""
+        content = {"source": self.source, **task_content(self.asked, self.proposal)}
         for section, settings in found.items():
             content[section] = {**content.get(section, {}), **settings}
         name = self.asked.task
         head = f"{name}: written by `closedloop new` from {self.asked.path.name}, and yours to change; guesses: {CHECK}"
-        chosen = "\n".join(f"  - {line}" for line in defaults(self.asked, self.proposal))
+        chosen = "\n".join(f"  - {line}" for line in defaults(self.proposal))
         sections = "\n".join(to_yaml({key: section}) for key, section in content.items() if section)
-        texts = [
-            f"# {head}\n{to_yaml(self.source)}",
-            f"# @package _global_\n# {head}\ndefaults:\n{chosen}\n\n{sections}",
-        ]
-        for folder, text in zip(FOLDERS, texts, strict=True):
-            (self.conf / folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-        return texts
+        text = f"# @package _global_\n# {head}\ndefaults:\n{chosen}\n\n{sections}"
+        (self.conf / "task" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return text
 
     def params(self) -> Params:
         return parse(compose(self.asked.task, (), self.conf), f"the configuration of {self.asked.task}")
 
 
-def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> list[str]:
-    """The text of both files, with the limits that the data need; raises DataError when data fail a check even so."""
+def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> str:
+    """The text of the file, with the limits that the data need; raises DataError when data fail a check even so."""
     draft.write({})
     params = draft.params()
     examples = read_raw(raw, params)
@@ -106,13 +99,21 @@ def _settled(draft: Draft, raw: Path, done: Callable[[], object]) -> list[str]:
     return draft.write(found)
 
 
+def _placed(path: Path, file: RawFile, raw: Path, done: Callable[[], object]) -> str:
+    digest = place(path / file.below, file, raw)
+    done()
+    return digest
+
+
 @contextmanager
-def _called(placed: Path, path: Path) -> Iterator[None]:
-    """Errors name the user's file, and not where it has been placed to look at it."""
+def _called(placed: Mapping[Path, Path], path: Path) -> Iterator[None]:
+    """Errors name the user's files, and not where they have been placed to look at them."""
     try:
         yield
     except DataError as error:
-        message = str(error).replace(str(placed), str(path))
+        message = str(error)
+        for place, own in placed.items():
+            message = message.replace(str(place), str(own))
         raise DataError(message if str(path) in message else f"{path}: {message}") from None
 
 
@@ -126,32 +127,32 @@ def _left_out_told(proposal: Proposal) -> Iterator[None]:
         raise DataError(f"{error}" + (f"\nLeft out were:{left}" if left else "")) from None
 
 
-def _require_new(task: str, files: list[Path]) -> None:
+def _require_new(task: str, file: Path) -> None:
     if not NAME.fullmatch(task):
         raise ConfigError(f"TASK is {task!r}; a name has small letters, digits and _, and begins with a letter")
-    if not files[0].parent.is_dir():
-        raise ConfigError(f"{files[0].parent.resolve()} is no folder; run this in the project's root")
-    there = [str(path) for path in files if path.exists()]
-    if there:
-        raise ConfigError(
-            f"{' and '.join(there)} exist already and are not overwritten; choose another TASK, or delete them"
-        )
+    if not file.parent.is_dir():
+        raise ConfigError(f"{file.parent.resolve()} is no folder; run this in the project's root")
+    if file.exists():
+        raise ConfigError(f"{file} exists already and is not overwritten; choose another TASK, or delete it")
 
 
-def _source(path: Path, file: RawFile, digest: str, proposal: Proposal) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
-    entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
-    entry |= {"member": file.member} if file.member else {}
+def _source(path: Path, files: Sequence[RawFile], digests: Sequence[str], proposal: Proposal) -> dict[str, Any]:
     return {
         "kind": "download",
         "licence": Noted("unknown", f"{CHECK}: under which you may use the data; it goes into the model's card"),
         "homepage": Noted(f"file://{path}", "where a person finds out more about them"),
         "files": Noted(
-            [entry],
+            [_entry(path / file.below, file, digest) for file, digest in zip(files, digests, strict=True)],
             "acquire reads them there, and stops when they have changed; https://, s3:// and gs:// do as well",
         ),
         "format": proposal.format,
     }
+
+
+def _entry(path: Path, file: RawFile, digest: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": file.name, "url": f"file://{path}", "sha256": digest}
+    entry |= {"unpack": file.unpack} if file.unpack != "none" else {}
+    return entry | ({"member": file.member} if file.member else {})
 
 
 def _require_valid(examples: pa.Table, params: Params, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a text file is written: its encoding, its delimiter, whether quotation marks enclose values."""
+"""How a text file is written: its encoding, its columns and their delimiter, whether quotation marks enclose values."""
 
 import codecs
 import csv
@@ -12,6 +12,7 @@ from closedloop.files import CHUNK
 
 DELIMITERS = (",", ";", "\t", "|")
 LINES = 500  # that the delimiter is found by
+FEWEST_ROWS = 3  # of a table
 RECTANGULAR = 0.9  # share of the rows that have as many values as the header, with the right delimiter
 
 
@@ -58,11 +59,9 @@ def find_layout(path: Path, target: str, columns: Sequence[str] | None) -> Delim
     text = "".join(lines)
 
     def rating(delimiter: str) -> tuple[bool, bool, int]:
-        rows = _rows(text, delimiter)
-        header = [name.strip() for name in rows[0]] if rows else []
-        alike = [len(row) == len(header) for row in rows]
+        header, alike = _alike(_rows(text, delimiter))
         fits = len(columns) == len(header) if columns else target in header
-        return fits, len(header) > 1 and sum(alike) >= RECTANGULAR * len(alike), len(header)
+        return fits, len(header) > 1 and alike >= RECTANGULAR, len(header)
 
     delimiter = max(DELIMITERS, key=rating)
     quote = "" if _quotes_are_characters(lines, delimiter) else '"'
@@ -75,9 +74,27 @@ def find_layout(path: Path, target: str, columns: Sequence[str] | None) -> Delim
     )
 
 
+def share_in_columns(path: Path, encoding: str) -> float:
+    """The share of the first rows that have as many values as the first one, and more than one, by the best delimiter.
+
+    Of three rows and more: what fewer have in common is chance.
+    """
+    text = "".join(_first_lines(path, encoding))
+    tables = [rows for rows in (_rows(text, delimiter) for delimiter in DELIMITERS) if len(rows) >= FEWEST_ROWS]
+    found = [_alike(rows) for rows in tables]
+    return max((alike for header, alike in found if len(header) > 1), default=0.0)
+
+
 def _first_lines(path: Path, encoding: str) -> list[str]:
-    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+    known = "utf-8-sig" if encoding == "utf-8" else encoding
+    with path.open(encoding=known, errors="replace", newline="") as file:  # what cannot be read, reading it all tells
         return [line for line, _ in zip(file, range(LINES), strict=False)]
+
+
+def _alike(rows: Sequence[Sequence[str]]) -> tuple[list[str], float]:
+    """The values of the first row, and the share of the rows that have as many."""
+    header = [name.strip() for name in rows[0]] if rows else []
+    return header, sum(len(row) == len(header) for row in rows) / max(1, len(rows))
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:

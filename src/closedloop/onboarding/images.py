@@ -28,31 +28,29 @@ class Images:
     def recognises(self, path: Path) -> bool:
         return holds(path, *ENDINGS)
 
-    def place(self, path: Path) -> RawFile:
-        return place(path)
+    def place(self, path: Path) -> list[RawFile]:
+        return [place(path)]
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when no file can be read, or files lie in no folder of a class."""
-        refuse_columns(asked)
+        refuse_columns(asked, "its subfolders")
         seen = _look(raw)
         if not seen.sizes:
             raise DataError(f"{asked.path} holds no image that can be read: {listed(seen.faults)}")
         folders = find_folders([*seen.sizes], str(asked.path))
         sizes = Counter(seen.sizes.values())
-        words = _usual(sizes)[1]
-        spread = words if len(sizes) == 1 else f"{len(sizes)} sizes, {words}"
         colour = "in colour" if seen.coloured else "grey"
         checks = (f"{len(seen.faults)} files cannot be read, and are left out",) if seen.faults else ()
         return Proposal(
             kind="images",
             why="image files in a folder a class",
-            form=f"a folder a class, {colour}, {spread}",
+            form=f"a folder a class, {colour}, {in_words(sizes)}",
             content=f"{len(seen.sizes):,} images" + (", official test split in a folder" if folders.parts else ""),
             format={
                 "name": "image_folder",
                 "parts": _parts(raw.name, folders.parts),
                 "channels": Noted(3 if seen.coloured else 1, "3: colour; 1: grey, to which colours are then brought"),
-                **_size(sizes),
+                **brought_to(sizes),
             },
             classes=folders.classes,
             left_out=folders.left_out,
@@ -69,11 +67,10 @@ class _Seen:
     sizes: dict[str, tuple[int, int]]  # path -> height, width
     faults: dict[str, str]  # path -> why it cannot be read
     coloured: bool
-    brightest: int
 
 
 def _look(archive: Path) -> _Seen:
-    seen = _Seen({}, {}, coloured=False, brightest=0)
+    seen = _Seen({}, {}, coloured=False)
     for file in tqdm(read_files(archive), desc="images", unit="file", delay=0.5):
         if is_note(file.path):
             continue
@@ -84,7 +81,6 @@ def _look(archive: Path) -> _Seen:
             continue
         seen.sizes[str(file.path)] = (image.shape[0], image.shape[1])
         seen.coloured = seen.coloured or (image.ndim == 3 and has_colour(image))
-        seen.brightest = max(seen.brightest, int(image.max()))
     return seen
 
 
@@ -114,7 +110,12 @@ def _usual(sizes: Counter[tuple[int, int]]) -> tuple[tuple[int, int], str]:
     return (height, width), f"{height} x {width} pixels in the median"
 
 
-def _size(sizes: Counter[tuple[int, int]]) -> dict[str, Any]:
+def in_words(sizes: Counter[tuple[int, int]]) -> str:
+    words = _usual(sizes)[1]
+    return words if len(sizes) == 1 else f"{len(sizes)} sizes, {words}"
+
+
+def brought_to(sizes: Counter[tuple[int, int]]) -> dict[str, Any]:
     """The size that images are brought to, where they are of several or large."""
     (height, width), spread = _usual(sizes)
     factor = min(1.0, LONGEST_SIDE / max(height, width))
@@ -126,11 +127,7 @@ def _size(sizes: Counter[tuple[int, int]]) -> dict[str, Any]:
 
 
 def _validation(seen: _Seen) -> dict[str, dict[str, Any]]:
-    found: dict[str, Any] = {}
-    if seen.faults:
-        share = math.ceil(100 * len(seen.faults) / (len(seen.faults) + len(seen.sizes))) / 100
-        found["max_unreadable_share"] = Noted(share, f"{CHECK}: {listed(seen.faults)}")
-    if seen.brightest < 0.5 * 255:
-        note = f"{CHECK}: the brightest pixel of all reaches {seen.brightest / 255:.0%} of full white"
-        found["min_value_range"] = Noted(math.floor(seen.brightest / 255 * 90) / 100, note)
-    return {"validation": found} if found else {}
+    if not seen.faults:
+        return {}
+    share = math.ceil(100 * len(seen.faults) / (len(seen.faults) + len(seen.sizes))) / 100
+    return {"validation": {"max_unreadable_share": Noted(share, f"{CHECK}: {listed(seen.faults)}")}}

@@ -12,9 +12,11 @@ from closedloop.config import Params
 from closedloop.data.examples import ASIDE, LABEL, PART
 from closedloop.onboarding.commented import Noted
 from closedloop.onboarding.sections import CHECK
+from closedloop.onboarding.text_order import order_limits
 from closedloop.preparation.copies import repetitions
 from closedloop.preparation.preprocessing import split_examples
 from closedloop.tasks import get_task
+from closedloop.tasks.images.request import pixels
 
 ROOM = 1.2  # of a limit above what was found: new data of the same kind are to pass
 FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
@@ -23,11 +25,14 @@ FEWEST = 30  # rows that can be judged: the least of monitor.min_rows
 def monitor_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     """The keys of `monitor` that have to allow less than usual; raises DataError when a split comes out empty."""
     splits = split_examples(examples, params)
-    judged = min(int((splits == split).sum()) for split in ("test", "production"))
-    if judged >= params.monitor.min_rows:
-        return {}
-    note = f"the smaller one of test and production split has {judged} examples: only large changes show"
-    return {"min_rows": Noted(max(FEWEST, judged), note)}
+    found: dict[str, Any] = {}
+    judged = min(params.traffic.window, *(int((splits == split).sum()) for split in ("test", "production")))
+    if judged < params.monitor.min_rows:
+        note = f"the smallest one of test split, production and window has {judged} examples: only large changes show"
+        found["min_rows"] = Noted(max(FEWEST, judged), note)
+    if params.task.target == "text":
+        found |= order_limits(examples, splits)
+    return found
 
 
 def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
@@ -55,9 +60,19 @@ def validation_limits(examples: pa.Table, params: Params) -> dict[str, Any]:
     if params.task.target == "classes" and conflicting > limit.max_conflicting_share:
         note = f"{CHECK}: {conflicting:.1%} of the examples have copies with another label: no model can know both"
         found["max_conflicting_share"] = Noted(_with_room(conflicting), note)
+    tested = np.array(parts) == "test"
+    leaked = float(np.isin(contents[tested], contents[~tested]).mean()) if tested.any() else 0.0
+    if params.task.target == "text" and leaked > limit.max_leaked_share:  # as every chapter may begin alike
+        note = (
+            f"{CHECK}: {leaked:.1%} of the test part's passages stand before it as well, and are not learnt from there"
+        )
+        found["max_leaked_share"] = Noted(_with_room(leaked), note)
     if gaps[hollow] > limit.max_missing_share:
         note = f"{CHECK}: {hollow} lacks {gaps[hollow]:.1%} of its values"
         found["max_missing_share"] = Noted(_with_room(gaps[hollow]), note)
+    if params.task.kind == "images" and (brightest := int(pixels(examples).max()) / 255) < limit.min_value_range:
+        note = f"{CHECK}: the brightest pixel of all reaches {brightest:.0%} of full white"
+        found["min_value_range"] = Noted(math.floor(brightest * 90) / 100, note)
     return found
 
 

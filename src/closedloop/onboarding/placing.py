@@ -7,9 +7,10 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from closedloop.data.archives import files
 from closedloop.errors import DataError
 from closedloop.files import CHUNK, sha256
-from closedloop.onboarding.proposal import RawFile
+from closedloop.onboarding.proposal import RawFile, file_name
 from closedloop.sources.folder import pack
 
 
@@ -31,6 +32,18 @@ def place(path: Path, file: RawFile, raw: Path) -> str:
         except (gzip.BadGzipFile, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
             raise DataError(f"{path} is no sound {file.unpack} file: {error}") from None
     return sha256(placed)
+
+
+def alone(path: Path) -> RawFile | None:
+    """How acquire is to place a file, unpacked where it is packed; None for a folder, and a zip with other than one."""
+    if not path.is_file():
+        return None
+    if not zipfile.is_zipfile(path):
+        packed = path.suffix.lower() == ".gz"
+        return RawFile(file_name(path.stem if packed else path.name), "gzip" if packed else "none")
+    with zipfile.ZipFile(path) as archive:
+        names = [entry.filename for entry in files(archive, "") if not entry.is_dir()]
+    return RawFile(file_name(names[0].rpartition("/")[2]), "zip", names[0]) if len(names) == 1 else None
 
 
 def _opened(path: Path, file: RawFile) -> IO[bytes] | gzip.GzipFile:

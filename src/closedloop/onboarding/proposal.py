@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class RawFile:
     name: str
     unpack: str = "none"  # or gzip, or zip
     member: str = ""  # of a zip
+    below: str = ""  # its path in the user's folder, where not all of that becomes one file
 
 
 def file_name(name: str) -> str:
@@ -50,7 +51,8 @@ class Proposal:
     form: str  # of the data, in words
     content: str  # what is in them, in words
     format: dict[str, Any]  # source.format, with notes
-    classes: dict[str, int]  # with their examples; of numbers, ranges
+    classes: dict[str, int]  # with their examples; of numbers, ranges; of a running text, none
+    target: Literal["classes", "number", "text"] = "classes"
     left_out: dict[str, int] = field(default_factory=dict)  # labels that become no class
     title: str = ""
     rows: tuple[Row, ...] = ()
@@ -68,8 +70,11 @@ class Recogniser(Protocol):
 
     def recognises(self, path: Path) -> bool: ...
 
-    def place(self, path: Path) -> RawFile:
-        """How acquire is to place it."""
+    def place(self, path: Path) -> list[RawFile]:
+        """How acquire is to place it: at least one file."""
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
-        """Look at the data where acquire has placed them; raises DataError that says what is wrong with them."""
+        """Look at the data where acquire has placed them, the first file at `raw` and the others beside it.
+
+        Raises DataError that says what is wrong with them.
+        """

@@ -3,13 +3,17 @@
 from pathlib import Path
 
 from closedloop.errors import ConfigError, DataError
+from closedloop.onboarding.arrays import Arrays
+from closedloop.onboarding.idx import IdxFiles
 from closedloop.onboarding.images import Images
+from closedloop.onboarding.plain_text import PlainText
 from closedloop.onboarding.proposal import Recogniser
 from closedloop.onboarding.sounds import Sounds
 from closedloop.onboarding.tables import Tables
 from closedloop.onboarding.texts import Texts
 
-RECOGNISERS: list[Recogniser] = [Sounds(), Images(), Tables(), Texts()]  # the first one that knows the data is asked
+# the first one that knows the data is asked
+RECOGNISERS: list[Recogniser] = [Sounds(), Images(), IdxFiles(), Arrays(), Tables(), PlainText(), Texts()]
 
 
 def recognise(path: Path) -> Recogniser:
@@ -22,5 +26,5 @@ def recognise(path: Path) -> Recogniser:
     forms = "\n".join(f"  - {one.form}" for one in RECOGNISERS)
     raise DataError(
         f"{path} is in no form that can be looked at. These are:\n{forms}\n"
-        "Other data: copy a file of conf/source/ and one of conf/task/, and change them"
+        'Other data: write conf/task/<name>.yaml by hand, as "Your own data" in README.md has it'
     )

@@ -12,21 +12,13 @@ MANY_LEFT_OUT = 0.05  # share of the examples that a person should know of
 WIDTH = 110
 
 
-def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
+def report(asked: Asked, proposal: Proposal, file: Path) -> str:
     """A table of what each column or class was taken for, then what needs a look, then the next command."""
     total = sum(proposal.classes.values())
-    classes = ", ".join(
-        f"{name} {count:,} ({count / total:.0%})" for name, count in list(proposal.classes.items())[:12]
-    )
-    more = len(proposal.classes) - 12
     lines = [
         *_field("data", f"{asked.path}: {proposal.form}; {proposal.content}"),
         *_field("kind", f"{proposal.kind}: {proposal.why}"),
-        *(
-            _field("number", proposal.number)
-            if proposal.number
-            else _field("classes", classes + (f" and {more} more" if more > 0 else ""))
-        ),
+        *_target(proposal, total),
     ]
     if proposal.left_out:
         names = ", ".join(f"{name} {count:,}" for name, count in list(proposal.left_out.items())[:12])
@@ -36,18 +28,29 @@ def report(asked: Asked, proposal: Proposal, files: list[Path]) -> str:
     lines += [""]
     checks = [
         *_lacking(proposal, total),
-        *([] if proposal.number else look_alikes([*proposal.classes, *proposal.left_out])),
+        *([] if proposal.target != "classes" else look_alikes([*proposal.classes, *proposal.left_out])),
         *proposal.checks,
         *_kept(asked.path),
     ]
     if checks:
         lines += ["  Please look at this:", *(line for check in checks for line in _item(check)), ""]
-    written = " and ".join(map(str, files))
     lines += [
-        f"  wrote {written}; what was guessed in them is marked CHECK",
+        f"  wrote {file}; what was guessed in it is marked CHECK",
         f"  next: make run TASK={asked.task}",
     ]
     return "\n" + "\n".join(lines) + "\n"
+
+
+def _target(proposal: Proposal, total: int) -> list[str]:
+    match proposal.target:
+        case "number":
+            return _field("number", proposal.number)
+        case "text":
+            return []
+    first = list(proposal.classes.items())[:12]
+    more = len(proposal.classes) - len(first)
+    classes = ", ".join(f"{name} {count:,} ({count / total:.0%})" for name, count in first)
+    return _field("classes", classes + (f" and {more} more" if more else ""))
 
 
 def _field(name: str, text: str) -> list[str]:
@@ -81,7 +84,7 @@ def _table(rows: tuple[Row, ...]) -> list[str]:
 
 def _lacking(proposal: Proposal, total: int) -> list[str]:
     lacking = sum(proposal.left_out.values())
-    share = lacking / (lacking + total)
+    share = lacking / max(1, lacking + total)
     what = "have no number" if proposal.number else "are of no class"
     return [f"{share:.0%} of the examples {what} and are left out"] if share > MANY_LEFT_OUT else []
 
@@ -91,6 +94,6 @@ def _kept(path: Path) -> list[str]:
     if any(place in path.parents for place in places):
         return [
             f"{path.name} lies in a temporary folder: acquire reads it there again when it has to; move it to a place "
-            "where it stays, and change its url in the source's file"
+            "where it stays, and change its url in the file"
         ]
     return []

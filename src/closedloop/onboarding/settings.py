@@ -14,8 +14,6 @@ SMALL = 20_000  # examples below which a second thread only waits
 
 def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
     """The task's configuration beside its defaults list."""
-    examples = sum(proposal.classes.values())
-    test_share, production_share = 0.2, _production_share(examples)
     content: dict[str, Any] = {
         "task": {
             "name": asked.task,
@@ -23,11 +21,27 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
             "title": Noted(proposal.title, f"{CHECK}: as reports are to call it"),
             **_target(proposal),
         },
+        **({} if proposal.target == "text" else _of_examples(proposal)),
+    }
+    for section, settings in proposal.settings.items():
+        content[section] = {**content.get(section, {}), **settings}
+    return content
+
+
+def defaults(proposal: Proposal) -> list[str]:
+    """The defaults list of the task: which parts of conf/ it starts from."""
+    return ["override /source: null  # the section below is all of it", *_PARTS[proposal.kind, proposal.target]]
+
+
+def _of_examples(proposal: Proposal) -> dict[str, Any]:
+    """The sections that fit examples with a class or a number each."""
+    examples = sum(proposal.classes.values())
+    return {
         "validation": _validation(proposal),
         "preprocess": {
-            "test_share": test_share,
+            "test_share": 0.2,
             "validation_share": 0.1,
-            "production_share": Noted(production_share, "plays the traffic; never trained on"),
+            "production_share": Noted(_production_share(examples), "plays the traffic; never trained on"),
         },
         "model": _model(proposal, examples),
         "optimizer": {"lr": 0.002, **({"weight_decay": 0.03} if proposal.kind == "tables" else {})},
@@ -35,18 +49,11 @@ def task_content(asked: Asked, proposal: Proposal) -> dict[str, Any]:
         "gate": _gate(proposal, examples),
         "drill": {"scenario": _DRILLS[proposal.kind]},
     }
-    for section, settings in proposal.settings.items():
-        content[section] = {**content.get(section, {}), **settings}
-    return content
-
-
-def defaults(asked: Asked, proposal: Proposal) -> list[str]:
-    """The defaults list of the task: which parts of conf/ it starts from."""
-    gate = ["override /gate: number"] if proposal.number else []
-    return [f"override /source: {asked.task}", *_PARTS[proposal.kind], *gate]
 
 
 def _target(proposal: Proposal) -> dict[str, Any]:
+    if proposal.target == "text":
+        return {}  # its settings say it, with what is doubtful about it
     if proposal.number:
         coverage = Noted(0.9, "share of the true numbers that the intervals are to hold")
         return {"target": Noted("number", f"{CHECK}: {proposal.number}"), "coverage": coverage}
@@ -73,15 +80,23 @@ def _gate(proposal: Proposal, examples: int) -> dict[str, Any]:
     }
 
 
+_MLP = ["override /model: mlp", "override /scheduler: cosine"]
 _PARTS = {
-    "images": ["override /augmentation: affine"],
-    "tables": ["override /model: mlp", "override /scheduler: cosine"],
-    "texts": [
+    ("images", "classes"): ["override /augmentation: affine"],
+    ("tables", "classes"): _MLP,
+    ("tables", "number"): [*_MLP, "override /gate: number"],
+    ("texts", "classes"): [
         "override /preprocess: texts",
         "override /model: text_lstm",
         "override /augmentation: token_dropout",
     ],
-    "sounds": [
+    ("texts", "text"): [
+        "override /preprocess: characters",
+        "override /model: char_lstm",
+        "override /scheduler: cosine",
+        "override /gate: text",
+    ],
+    ("sounds", "classes"): [
         "override /preprocess: log_mel",
         "override /model: cnn_gru",
         "override /augmentation: spectrogram",

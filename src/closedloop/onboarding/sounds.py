@@ -25,12 +25,12 @@ class Sounds:
     def recognises(self, path: Path) -> bool:
         return holds(path, ".wav")
 
-    def place(self, path: Path) -> RawFile:
-        return place(path)
+    def place(self, path: Path) -> list[RawFile]:
+        return [place(path)]
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when files cannot be read, are too long, or lie in no folder of a class."""
-        refuse_columns(asked)
+        refuse_columns(asked, "its subfolders")
         found = dict(read_contents(raw, ".wav", "recordings", _measured))
         folders = find_folders(list(found), str(asked.path))
         rates = Counter(one.rate for one in found.values())

@@ -21,24 +21,23 @@ from closedloop.onboarding.splitting import splittable
 from closedloop.onboarding.target import find_labels, find_numbers, is_quantity
 
 NAMED_TABLES = (".csv", ".tsv", ".tab")
-DELIMITED = (*NAMED_TABLES, ".txt", ".data", ".dat", "")
 PARQUET, JSON_LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json")
 FEW_FILES = 10  # in a zip: a table, and what is said about it
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
 class Tables:
-    form = "a table, or texts in a table: .csv, .tsv, .txt, .parquet, .jsonl, each also as .gz, or alone in a .zip"
+    form = "a table, or texts in a table: .csv, .tsv, .parquet, .jsonl, each also as .gz, or alone in a .zip"
 
     def recognises(self, path: Path) -> bool:
         if path.is_file() and path.suffix.lower() == ".zip":
             return _alone_in(path) is not None
-        return path.is_file() and _unpacked(path).suffix.lower() in (*DELIMITED, *PARQUET, *JSON_LINES)
+        return path.is_file() and _unpacked(path).suffix.lower() in (*NAMED_TABLES, *PARQUET, *JSON_LINES)
 
-    def place(self, path: Path) -> RawFile:
+    def place(self, path: Path) -> list[RawFile]:
         if member := _alone_in(path):
-            return RawFile(file_name(member.rpartition("/")[2]), "zip", member)
-        return RawFile(file_name(_unpacked(path).name), "none" if _unpacked(path) == path else "gzip")
+            return [RawFile(file_name(member.rpartition("/")[2]), "zip", member)]
+        return [RawFile(file_name(_unpacked(path).name), "none" if _unpacked(path) == path else "gzip")]
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when the file cannot be read, or the target is not named, or cannot be learnt."""
@@ -46,8 +45,8 @@ class Tables:
         layout = _layout(raw, asked)
         first = read_table(raw, layout)
         of_numbers = is_quantity(_target(first, asked, where))
-        layout, guessed = _with_markers(first, layout, asked, of_numbers)
-        table = read_table(raw, layout)
+        plain, (layout, guessed) = layout, _with_markers(first, layout, asked, of_numbers)
+        table = first if layout == plain else read_table(raw, layout)
         found = find_numbers(table, asked, layout.decimal, where) if of_numbers else find_labels(table, asked, where)
         judged = [
             judge(name, table.column(name), layout.decimal) for name in table.column_names if name != asked.target
@@ -70,6 +69,7 @@ class Tables:
             else table_format(raw.name, asked.target, layout, columns),
             classes=found.classes,
             left_out=found.left_out,
+            target="number" if found.number else "classes",
             number=found.number,
             title=f"{asked.target} in {asked.path.name}",
             rows=tuple(Row(one.name, one.role, one.holds, one.why) for one in columns),

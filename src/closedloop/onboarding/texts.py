@@ -19,12 +19,12 @@ class Texts:
     def recognises(self, path: Path) -> bool:
         return holds(path, ".txt")
 
-    def place(self, path: Path) -> RawFile:
-        return place(path)
+    def place(self, path: Path) -> list[RawFile]:
+        return [place(path)]
 
     def look(self, raw: Path, asked: Asked) -> Proposal:
         """Raises DataError when a file cannot be unpacked or lies in no folder of a class."""
-        refuse_columns(asked)
+        refuse_columns(asked, "its subfolders")
         contents = dict(read_contents(raw, ".txt", "texts", lambda name, content: (name, content)))
         folders = find_folders(list(contents), str(asked.path))
         encoding = next(name for name in ENCODINGS if all(_is_in(text, name) for text in contents.values()))

@@ -60,7 +60,7 @@ def fetch(file: RemoteFile, destination: Path, source: Source, mirror: str | Non
         except NotThere as error:
             missing.append(str(error))
     if mirror is None or is_local(file.url):
-        raise SourceError(f"{missing[0]}; correct the url of {file.name} in conf/source/ (see {source.homepage})")
+        raise SourceError(f"{missing[0]}; correct the url of {file.name} in source.files (see {source.homepage})")
     raise SourceError(
         f"the mirror {public(mirror)} has no copy of {public(file.url)}: {'; '.join(missing)}. "
         f"Put the file there, or unset {VARIABLE} to download it"
@@ -109,7 +109,7 @@ def _once(file: RemoteFile, url: str, destination: Path, timeout_seconds: float)
 def _packed(folder: Path, file: RemoteFile, destination: Path) -> Fetched:
     if file.unpack != "none":
         raise SourceError(
-            f"{folder} is a folder, which cannot be unpacked; leave unpack out of {file.name} in conf/source/"
+            f"{folder} is a folder, which cannot be unpacked; leave unpack out of {file.name} in source.files"
         )
     with atomic(destination) as temporary:
         with temporary.open("wb") as target:
@@ -124,7 +124,7 @@ def _unexpected(file: RemoteFile, url: str, digest: str, size: int, form: str) -
     return SourceError(
         f"{public(url)} is not what was expected: its {form}content has sha256 {digest} ({size} bytes), expected "
         f"{file.sha256}. The file was altered, or its publisher has a new version: check it, then correct the sha256 "
-        f"of {file.name} in conf/source/"
+        f"of {file.name} in source.files"
     )
 
 
@@ -147,7 +147,7 @@ def _member(packed: IO[bytes] | io.BufferedIOBase, file: RemoteFile, url: str) -
         return zipfile.ZipFile(archive).open(file.member)
     except KeyError:
         raise SourceError(
-            f"{public(url)} holds no file {file.member!r}; correct the member of {file.name} in conf/source/"
+            f"{public(url)} holds no file {file.member!r}; correct the member of {file.name} in source.files"
         ) from None
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise SourceError(f"{public(url)} is not a sound zip file: {error}") from None

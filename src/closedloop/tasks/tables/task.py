@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from closedloop.tasks.schema import Table
 
 NAMED = 10  # ids that a finding names
+ABSENT = b"\0"  # a missing value in a fingerprint
 BLOCK = 100_000  # rows that are taken apart at once: a value of its own takes ten times the room of one in a column
 
 
@@ -170,19 +171,28 @@ def fields(examples: "pa.Table") -> tuple[list[str], list[str]]:
 
 
 def _fingerprints(block: "pa.Table") -> NDArray[np.uint64]:
-    encoded = [[_packed(value) for value in column.to_pylist()] for column in block.columns]
+    encoded = [_encoded(column.combine_chunks()) for column in block.columns]
     digests = [hashlib.blake2b(b"".join(row), digest_size=8).digest() for row in zip(*encoded, strict=True)]
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
-def _packed(value: float | str | None) -> bytes:
-    """A value as bytes of which none is the beginning of another's."""
-    if value is None:
-        return b"\0"
-    if isinstance(value, str):
-        content = value.encode()
-        return b"\1" + struct.pack("<q", len(content)) + content
-    return b"\2" + struct.pack("<d", value + 0.0)  # 0 and -0 are the same
+def _encoded(column: "pa.Array") -> list[bytes]:
+    """Each value as bytes of which none is the beginning of another's: its kind, the size of a text, the value."""
+    import pyarrow as pa
+
+    if not pa.types.is_floating(column.type):
+        each = column.dictionary_encode()  # a category once, and not in every row
+        known = [b"\1" + struct.pack("<q", len(text)) + text for text in map(str.encode, each.dictionary.to_pylist())]
+        known.append(ABSENT)
+        return [known[code] for code in each.indices.fill_null(len(known) - 1).to_pylist()]
+    marked = np.empty(len(column), [("kind", "u1"), ("value", "<f8")])
+    marked["kind"] = 2
+    marked["value"] = column.to_numpy(zero_copy_only=False) + 0.0  # 0 and -0 are the same
+    joined, size = marked.tobytes(), marked.itemsize
+    found = [joined[start : start + size] for start in range(0, len(joined), size)]
+    for row in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)):
+        found[row] = ABSENT
+    return found
 
 
 def _most_frequent(column: list[str | None]) -> str | None:
