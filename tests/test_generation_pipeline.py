@@ -145,6 +145,9 @@ def test_the_server_makes_images_at_once_and_as_a_stream(server: RunningServer) 
     assert [len(answer["images"]) for answer in many.json["predictions"]] == [4, 1]
     refused = server.post("/predict", {"seed": 3, "count": 1000})
     assert refused.status == 422 and refused.json["field"] == "count"
+    refused = server.post("/predict", {"examples": [{"count": 64}] * 256})
+    assert refused.status == 422 and refused.json["field"] == "examples[1].count"
+    assert "64 images" in refused.json["detail"]
 
 
 @pytest.mark.parametrize("command", ["retrain", "drill"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -43,6 +44,13 @@ def read_number(
     if not low <= value <= high or (whole and value != int(value)):
         raise BadRecord(row, name, f"expected {kind} from {low:.10g} to {high:.10g}")
     return float(value)
+
+
+def refuse_excess(asked: Sequence[int], most: int, field: str, pieces: str) -> None:
+    """Raise BadRecord for the first of several requests that, with those before it, asks for more than `most`."""
+    for row, total in enumerate(accumulate(asked)):
+        if total > most:
+            raise BadRecord(row, field, f"the examples of a request ask for at most {most} {pieces} all together")
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,9 @@ class Writer(Preprocessor, Protocol):
     @property
     def pieces(self) -> int:
         """How many pieces are told at once where an answer is streamed."""
+
+    def refuse_excess(self, records: list[dict[str, Any]]) -> None:
+        """Raise BadRecord where requests ask for more, all together, than one may alone."""
 
     def write(self, record: dict[str, Any], step: Step) -> Iterator[str]:
         """What is made, piece by piece; raises BadRecord before the first one."""
