@@ -27,5 +27,12 @@ def test_examples_ask_for_no_more_together_than_one_may_alone(
     assert (told.value.row, told.value.field) == (row, field)
 
 
+def test_a_number_is_no_image_and_a_gap_of_a_table_is_none() -> None:
+    with pytest.raises(BadRecord) as told:
+        IMAGES.inputs([{"image": 1.5}])
+    assert told.value.field == "image"
+    assert IMAGES.wishes([{"image": float("nan"), "count": 2.0}])[0].image is None
+
+
 def test_logged_requests_are_described_however_much_they_asked_for() -> None:
     assert TEXTS.decode([{"prompt": "a", "length": 1000}] * 20).num_rows == 20

@@ -30,15 +30,19 @@ class BadRecord(DataError):
         self.row, self.field, self.reason = row, field, reason
 
 
+def left_out(value: Any) -> bool:
+    """Whether a request has no such field; a table of requests has NaN where a row leaves one out."""
+    return value is None or (isinstance(value, float) and bool(np.isnan(value)))
+
+
 def read_number(
     row: int, record: dict[str, Any], name: str, usual: float, *, low: float = 0, high: float, whole: bool = False
 ) -> float:
     """A number of a request, or the usual one where it has none; raises BadRecord."""
     value = record.get(name, usual)
-    # a table of requests has NaN where a row leaves a field out, and whole numbers as floats
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if left_out(value):
         return usual
-    kind = "a whole number" if whole else "a number"
+    kind = "a whole number" if whole else "a number"  # which a table of requests has as a float
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise BadRecord(row, name, f"expected {kind}")
     if not low <= value <= high or (whole and value != int(value)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from closedloop.data.array_columns import to_column
 from closedloop.errors import DataError
 from closedloop.files import write_json
-from closedloop.tasks.base import Arrays, BadRecord, Step, read_number, refuse_excess
+from closedloop.tasks.base import Arrays, BadRecord, Step, left_out, read_number, refuse_excess
 from closedloop.tasks.images.pictures import Fit
 from closedloop.tasks.images.request import IMAGE, Form, decode_image, encode_png, image_schema, pixels
 
@@ -113,7 +113,7 @@ class GeneratorPreprocessor:
         if [name for name in record if name not in (IMAGE, SEED, COUNT)]:
             raise BadRecord(row, "", f"expected no other fields than {SEED}, {COUNT} and {IMAGE}")
         image, given = None, record.get(IMAGE)
-        if given is not None and not isinstance(given, float):  # a table of requests has NaN where there is none
+        if not left_out(given):
             try:
                 image = decode_image(given, self.form)
             except ValueError as error:
