@@ -127,12 +127,16 @@ class Params(Section):
                 f"evaluation.judge: {said}; the images of task.target image are judged by a registered classifier"
             )
         if target == "image":
-            asked = {"traffic.source": (self.traffic.source, "log"), "log.inputs": (self.log.inputs, "omit")}
+            unfit = {
+                "traffic.source: log": self.traffic.source == "log",
+                "log.inputs: omit": self.log.inputs == "omit",
+                f"log.pseudonymised: {', '.join(self.log.pseudonymised)}": bool(self.log.pseudonymised),
+            }
             wrong += [
-                f"{key}: {found} does not go with task.target image: requests hold noise, which is the same whatever "
+                f"{choice} does not go with task.target image: requests hold noise, which is the same whatever "
                 "the world is like; new images to imitate are watched with traffic.source examples"
-                for key, (found, unfit) in asked.items()
-                if found == unfit
+                for choice, found in unfit.items()
+                if found
             ]
         tested = self.retraining.min_labels * self.preprocess.feedback_test_share
         if tested < self.gate.min_recent:
