@@ -196,6 +196,13 @@ def test_the_log_of_a_generator_is_neither_watched_nor_cut(key: str, tmp_path: P
     assert "does not go with task.target image" in str(told.value)
 
 
+def test_a_gate_of_another_target_is_named_and_not_the_keys_that_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        composition.write(tmp_path / "params.yaml", "digits_gan", ["gate=action", "seed=-1"], CONF)
+    assert "gate.target: action does not go with task.target image; choose gate=image" in str(told.value)
+    assert "seed: " in str(told.value) and "unknown key" not in str(told.value)
+
+
 def test_an_unknown_kind_of_task_is_told_the_known_ones(params: Path) -> None:
     content = yaml.safe_load(params.read_text())
     content["task"]["kind"] = "smells"

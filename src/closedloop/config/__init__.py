@@ -113,8 +113,7 @@ class Params(Section):
             if found not in allowed
         ]
         if self.gate.target != target:
-            other = "default" if target == "classes" else target
-            wrong.append(f"gate.target: {self.gate.target} does not go with task.target {target}; choose gate={other}")
+            wrong.append(_other_gate(self.gate.target, target))
         wrong += [
             f"{key}: {chosen[key][0]} and task.target {target} do not go together; {name} and target {its} do"
             for its, choices in ONLY_FOR.items()
@@ -160,9 +159,27 @@ def parse(content: Any, where: str) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        mistakes = [line for mistake in error.errors() for line in _describe(mistake).split(BETWEEN)]
+        found = _without_keys_of_another_gate(content, error.errors())
+        mistakes = [line for mistake in found for line in _describe(mistake).split(BETWEEN)]
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigError(f"{where} has {count}:\n" + "\n".join(f"  - {line}" for line in mistakes)) from None
+
+
+def _other_gate(gate: str, target: str) -> str:
+    right = "default" if target == "classes" else target
+    return f"gate.target: {gate} does not go with task.target {target}; choose gate={right}"
+
+
+def _without_keys_of_another_gate(content: dict[str, Any], mistakes: list[Any]) -> list[Any]:
+    """One mistake in the place of all in a gate of another target: the task's own keys of a gate do not fit it."""
+    gate, target = (
+        section.get("target") if isinstance(section, dict) else None
+        for section in (content.get("gate"), content.get("task"))
+    )
+    elsewhere = [mistake for mistake in mistakes if mistake["loc"][:2] != ("gate", gate)]
+    if target is None or gate == target or len(elsewhere) == len(mistakes):
+        return mistakes
+    return [*elsewhere, {"type": "value_error", "loc": (), "msg": _other_gate(gate, target)}]
 
 
 def _describe(mistake: Any) -> str:
