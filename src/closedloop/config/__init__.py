@@ -177,7 +177,7 @@ def _without_keys_of_another_gate(content: dict[str, Any], mistakes: list[Any]) 
         for section in (content.get("gate"), content.get("task"))
     )
     elsewhere = [mistake for mistake in mistakes if mistake["loc"][:2] != ("gate", gate)]
-    if target is None or gate == target or len(elsewhere) == len(mistakes):
+    if gate is None or target is None or gate == target or len(elsewhere) == len(mistakes):
         return mistakes
     return [*elsewhere, {"type": "value_error", "loc": (), "msg": _other_gate(gate, target)}]
 
