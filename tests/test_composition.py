@@ -198,6 +198,20 @@ def test_too_few_labels_for_a_proof_are_a_mistake() -> None:
         parse(content, "conf")
 
 
+@pytest.mark.parametrize("key", ["traffic.source=log", "log.inputs=omit", "log.pseudonymised=[seed]"])
+def test_the_log_of_a_generator_is_neither_watched_nor_cut(key: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=key.partition("=")[0]) as told:
+        composition.write(tmp_path / "params.yaml", "digits_gan", [key], CONF)
+    assert "does not go with task.target image" in str(told.value)
+
+
+def test_a_gate_of_another_target_is_named_and_not_the_keys_that_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        composition.write(tmp_path / "params.yaml", "digits_gan", ["gate=action", "seed=-1"], CONF)
+    assert "gate.target: action does not go with task.target image; choose gate=image" in str(told.value)
+    assert "seed: " in str(told.value) and "unknown key" not in str(told.value)
+
+
 def test_an_unknown_kind_of_task_is_told_the_known_ones(params: Path) -> None:
     content = yaml.safe_load(params.read_text())
     content["task"]["kind"] = "smells"

@@ -85,7 +85,7 @@ def test_each_epoch_leaves_a_picture_in_its_run(project: Path) -> None:
     run = read_json(project / "models/digits_gan/run.json")["run_id"]
     pictures = sorted((project / "mlartifacts/digits_gan" / run / "artifacts/images").glob("made*.png"))
     assert len(pictures) == 25
-    assert Image.open(pictures[0]).size == (64, 64)
+    assert Image.open(pictures[0]).size == (71, 71)
 
 
 @pytest.mark.slow
@@ -145,6 +145,16 @@ def test_the_server_makes_images_at_once_and_as_a_stream(server: RunningServer) 
     assert [len(answer["images"]) for answer in many.json["predictions"]] == [4, 1]
     refused = server.post("/predict", {"seed": 3, "count": 1000})
     assert refused.status == 422 and refused.json["field"] == "count"
+    refused = server.post("/predict", {"examples": [{"count": 64}] * 256})
+    assert refused.status == 422 and refused.json["field"] == "examples[1].count"
+    assert "64 images" in refused.json["detail"]
+
+
+def test_the_model_is_shown_without_what_images_do_not_have(server: RunningServer) -> None:
+    model = server.get("/model").json
+    assert model["example"] == {"seed": 1, "count": 4} and "image" not in model
+    document = server.get("/openapi.json").json["components"]["schemas"]["Model"]
+    assert set(document["required"]) == set(model)
 
 
 @pytest.mark.parametrize("command", ["retrain", "drill"])

@@ -41,6 +41,7 @@ from closedloop.registry.aliases import (
     standing_champion,
 )
 from closedloop.registry.judge import load_judge
+from closedloop.registry.listing import SCORE
 from closedloop.registry.runs import LOST, Run, create_run, exists, log_dataset, run_name, stand_in
 from closedloop.registry.store import connect, registry_lock, tracking_uri, translated
 from closedloop.serving.predictor import Predictor
@@ -92,6 +93,7 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         "verdict": word,
         "reason": reasons[0],
         "floors": verdict.missed_floor or MET,  # for a judgement on live traffic, which cannot see them
+        SCORE: metric,
         metric: f"{score['value']:.4f}",
         TAG: json.dumps(digests_by_part),
         CONTENTS: contents_digest(get_task(params.task.kind), read_examples(paths.examples("test"))),

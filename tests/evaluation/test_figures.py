@@ -74,6 +74,8 @@ def test_training_curves(epochs: int, tmp_path: Path) -> None:
     history.write_text("epoch,train/loss,train/accuracy,val/loss,val/accuracy,lr\n" + "\n".join(rows) + "\n")
     figures.training_curves(history, tmp_path / "curves.png")
     size(tmp_path / "curves.png")
+    figures.training_curves(history, tmp_path / "two.png", ("a quantity", "another one"))
+    size(tmp_path / "two.png")
 
 
 def test_the_curves_go_through_every_threshold() -> None:

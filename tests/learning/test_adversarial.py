@@ -82,7 +82,7 @@ def test_a_killed_run_goes_on_to_the_result_of_an_undisturbed_one(tmp_path: Path
     assert resumed.history == undisturbed.history
     for name, weights in resumed.network.state_dict().items():
         assert torch.equal(weights, undisturbed.network.state_dict()[name]), name
-    assert [picture.shape for picture in seen.pictures] == [(64, 64)] * 3  # a grid of 8 by 8 images an epoch
+    assert [picture.shape for picture in seen.pictures] == [(71, 71)] * 3  # 8 by 8 images an epoch, lines between them
     assert not np.array_equal(seen.pictures[0], seen.pictures[2])
 
 
@@ -93,10 +93,11 @@ def test_epochs_are_judged_by_the_score_that_models_are() -> None:
     np.testing.assert_allclose(found, likeness.energy_scores(real, made)[0], rtol=1e-6)
 
 
-def test_a_grid_holds_the_images_in_their_order() -> None:
+def test_a_grid_holds_the_images_in_their_order_with_lines_between() -> None:
     images = torch.arange(4).view(4, 1, 1, 1).expand(4, 1, 2, 3) / 127.5 - 1
-    assert grid(images).tolist() == [[0] * 3 + [1] * 3] * 2 + [[2] * 3 + [3] * 3] * 2
-    assert grid(images.expand(4, 3, 2, 3)).shape == (4, 6, 3)
+    upper, line, lower = [0] * 3 + [128] + [1] * 3, [128] * 7, [2] * 3 + [128] + [3] * 3
+    assert grid(images).tolist() == [upper, upper, line, lower, lower]
+    assert grid(images.expand(4, 3, 2, 3)).shape == (5, 7, 3)
 
 
 def test_the_mean_of_the_weights_follows_them() -> None:

@@ -15,6 +15,7 @@ from closedloop.data.examples import ID, LABEL
 from closedloop.errors import DataError
 from closedloop.preparation.validation import ValidationResult, unreadable, validate
 from closedloop.preparation.validation_report import render
+from closedloop.sources.acquire import acquire
 from closedloop.tasks import get_task
 from closedloop.tasks.base import Finding
 from closedloop.tasks.images.request import pixels, with_pixels
@@ -114,3 +115,21 @@ def test_broken_columns_have_a_page_without_pictures(table: pa.Table, digits: An
     html, page = page_of(table.drop_columns([LABEL]), digits)
     assert "label is missing" in html
     assert page.all("img") == []
+
+
+@pytest.mark.parametrize(("task", "pictures", "labels"), [("digits_gan", 10, ""), ("cartpole", 0, "no labels")])
+def test_examples_without_classes_are_one_group_and_are_shown(
+    make_project: Any, task: str, pictures: int, labels: str
+) -> None:
+    project = make_project(task)
+    acquire(project.params, project.paths)
+    kind = get_task(project.params.task.kind)
+    table = kind.read(project.paths.raw, project.params)
+    result = validate(table, kind, project.params)
+    html = render(result, table, kind, project.params)
+    page = Page(html)
+    assert result.passed and "finite numbers" not in html and labels in html
+    assert len([one for one in page.all("div") if one.get("class") == "known"]) == 1
+    assert not [one for one in page.all("div") if one.get("class") == "stranger"]
+    assert len(page.all("img")) == pictures
+    assert "<h2>Samples</h2>" in html

@@ -23,6 +23,15 @@ def test_a_version_becomes_challenger_and_is_taken_off_again(registry: Registry)
         unchallenge(params)
 
 
+def test_versions_are_listed_with_the_score_that_they_have_recorded(registry: Registry) -> None:
+    registry.add("weak", score="a_metric", a_metric="0.1250", accuracy="0.9")
+    registry.add("weak", energy_score="14.5501")  # registered when the metric was not named
+    registry.add("weak")
+    listed = list_versions(registry.params).splitlines()[1:]
+    for line, score in zip(listed, (" ? ", "energy_score 14.5501", "a_metric 0.1250"), strict=True):
+        assert score in line
+
+
 def test_what_cannot_challenge_is_refused(registry: Registry) -> None:
     params = registry.params
     with pytest.raises(ConfigError, match="no version 4; registered: none"):

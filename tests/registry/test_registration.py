@@ -36,7 +36,8 @@ def test_the_first_model_that_meets_the_floors_becomes_champion(params: Params) 
     assert np.array_equal(champion.predictor.answers(test), local.answers(test))
     assert read_json(PATHS.report("registration.json")) == receipt
     assert current_receipt(params, PATHS) == receipt
-    assert "champion" in list_versions(params)
+    listed = list_versions(params)
+    assert "champion" in listed and "accuracy 0." in listed
 
 
 @pytest.mark.usefixtures("project")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from closedloop.config.data import Task
 from closedloop.errors import DataError
 from closedloop.files import write_json
-from closedloop.targets import Classes, Number, Target, fit_target, load_target, of_task, save_target
+from closedloop.targets import Classes, Image, Number, Target, fit_target, load_target, of_task, said_of, save_target
 from closedloop.targets.strata import bars, strata
 
 CLASSES = Classes(("no", "yes"))
@@ -29,6 +29,11 @@ def test_a_target_survives_its_file(target: Target, tmp_path: Path) -> None:
 def test_a_version_from_before_there_were_numbers_has_its_classes_in_the_preprocessor(tmp_path: Path) -> None:
     write_json(tmp_path / "preprocessor.json", {"kind": "images", "classes": ["a", "b"], "height": 8})
     assert load_target(tmp_path) == Classes(("a", "b"))
+
+
+def test_clients_are_told_what_a_target_has_to_tell() -> None:
+    assert said_of(CLASSES) == {"classes": ["no", "yes"]}
+    assert said_of(Image()) == {}
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"number": {"mean": 1}}'])

@@ -113,8 +113,7 @@ class Params(Section):
             if found not in allowed
         ]
         if self.gate.target != target:
-            other = "default" if target == "classes" else target
-            wrong.append(f"gate.target: {self.gate.target} does not go with task.target {target}; choose gate={other}")
+            wrong.append(_other_gate(self.gate.target, target))
         wrong += [
             f"{key}: {chosen[key][0]} and task.target {target} do not go together; {name} and target {its} do"
             for its, choices in ONLY_FOR.items()
@@ -127,12 +126,16 @@ class Params(Section):
                 f"evaluation.judge: {said}; the images of task.target image are judged by a registered classifier"
             )
         if target == "image":
-            asked = {"traffic.source": (self.traffic.source, "log"), "log.inputs": (self.log.inputs, "omit")}
+            unfit = {
+                "traffic.source: log": self.traffic.source == "log",
+                "log.inputs: omit": self.log.inputs == "omit",
+                f"log.pseudonymised: {', '.join(self.log.pseudonymised)}": bool(self.log.pseudonymised),
+            }
             wrong += [
-                f"{key}: {found} does not go with task.target image: requests hold noise, which is the same whatever "
+                f"{choice} does not go with task.target image: requests hold noise, which is the same whatever "
                 "the world is like; new images to imitate are watched with traffic.source examples"
-                for key, (found, unfit) in asked.items()
-                if found == unfit
+                for choice, found in unfit.items()
+                if found
             ]
         tested = self.retraining.min_labels * self.preprocess.feedback_test_share
         if tested < self.gate.min_recent:
@@ -156,9 +159,27 @@ def parse(content: Any, where: str) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        mistakes = [line for mistake in error.errors() for line in _describe(mistake).split(BETWEEN)]
+        found = _without_keys_of_another_gate(content, error.errors())
+        mistakes = [line for mistake in found for line in _describe(mistake).split(BETWEEN)]
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigError(f"{where} has {count}:\n" + "\n".join(f"  - {line}" for line in mistakes)) from None
+
+
+def _other_gate(gate: str, target: str) -> str:
+    right = "default" if target == "classes" else target
+    return f"gate.target: {gate} does not go with task.target {target}; choose gate={right}"
+
+
+def _without_keys_of_another_gate(content: dict[str, Any], mistakes: list[Any]) -> list[Any]:
+    """One mistake in the place of all in a gate of another target: the task's own keys of a gate do not fit it."""
+    gate, target = (
+        section.get("target") if isinstance(section, dict) else None
+        for section in (content.get("gate"), content.get("task"))
+    )
+    elsewhere = [mistake for mistake in mistakes if mistake["loc"][:2] != ("gate", gate)]
+    if gate is None or target is None or gate == target or len(elsewhere) == len(mistakes):
+        return mistakes
+    return [*elsewhere, {"type": "value_error", "loc": (), "msg": _other_gate(gate, target)}]
 
 
 def _describe(mistake: Any) -> str:

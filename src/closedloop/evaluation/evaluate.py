@@ -39,6 +39,11 @@ from closedloop.serving.predictor import Predictor
 from closedloop.targets import of_task
 from closedloop.tasks import get_task
 
+# by task.target: what is called loss in training and in validation, where these are two quantities
+LOSSES = {
+    "image": ("the discriminator's cross-entropy", "energy score"),
+    "action": ("loss of a step", "share of the return missed"),
+}
 Look = Callable[[int], NDArray[np.uint8] | str]
 
 
@@ -67,7 +72,7 @@ def evaluate(params: Params, paths: Paths, judge: Judge | None = None) -> dict[s
     reference = profile(task, asked, predictor.answers(asked), predictor.target)
     with atomic(paths.reference) as temporary:
         reference.to_parquet(temporary, index=False)
-    figures.training_curves(paths.report("history.csv"), paths.figures / "training.png")
+    figures.training_curves(paths.report("history.csv"), paths.figures / "training.png", LOSSES.get(params.task.target))
     if isinstance(found, Outcomes):
         _show_outcomes(found, report, lambda row: task.look(examples, row), predictor, paths)
     elif isinstance(found, Numbers):

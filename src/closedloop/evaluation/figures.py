@@ -204,8 +204,11 @@ def _example(axes: "Axes", found: Predictions, row: int, seen: NDArray[np.uint8]
     axes.text(0, height, below, transform=axes.transAxes, fontsize=7, color=GREY, va="top", in_layout=False)
 
 
-def training_curves(history_csv: Path, out_png: Path) -> None:
-    """Loss, accuracy and learning rate by epoch; the epoch with the lowest validation loss is marked."""
+def training_curves(history_csv: Path, out_png: Path, losses: tuple[str, str] | None = None) -> None:
+    """Loss, accuracy and learning rate by epoch; the epoch with the lowest validation loss is marked.
+
+    `losses` name those of training and of validation where they are two quantities: each then has an axis of its own.
+    """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     history = pd.read_csv(history_csv)
@@ -223,17 +226,26 @@ def training_curves(history_csv: Path, out_png: Path) -> None:
     with page(out_png, 10, 4.2, "Training", subtitle) as figure:
         panels = figure.subplots(1, 3, width_ratios=[1, 1, 0.6])
         for axes, name in zip(panels, ("loss", measure), strict=False):
+            other = axes.twinx() if losses and name == "loss" else axes
             axes.plot(epochs, history[f"train/{name}"], color=ORANGE, marker=marker, linewidth=1.5, label="training")
-            axes.plot(epochs, history[f"val/{name}"], color=BLUE, marker=marker, label="validation")
+            other.plot(epochs, history[f"val/{name}"], color=BLUE, marker=marker, label="validation")
             axes.axvline(epochs[best], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
-            axes.plot(epochs[best], history[f"val/{name}"][best], "o", color=BLUE, markersize=7)
-            axes.legend()
-        panels[0].set_yscale("log")
-        panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-        panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        panels[0].minorticks_off()
+            other.plot(epochs[best], history[f"val/{name}"][best], "o", color=BLUE, markersize=7)
+            if losses and other is not axes:
+                other.spines["right"].set_visible(True)
+                axes.set_ylabel(f"training: {losses[0]}", color=ORANGE)
+                other.set_ylabel(f"validation: {losses[1]}", color=BLUE)
+            else:
+                axes.legend()
+        if losses is None:
+            panels[0].set_yscale("log")
+            panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            panels[0].minorticks_off()
         panels[2].plot(epochs, history["lr"], color=GREY, marker=marker)
-        for axes, name in zip(panels, ("loss (log scale)", measure, "learning rate"), strict=True):
+        for axes, name in zip(
+            panels, ("loss" if losses else "loss (log scale)", measure, "learning rate"), strict=True
+        ):
             axes.set(title=name, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.grid(True)

@@ -19,6 +19,7 @@ from closedloop.networks.gan import GAN
 INPUTS, NOISE = "inputs", "noise"
 MADE = 1000  # images by which an epoch is judged
 GRID = 8  # rows and columns of the picture of an epoch
+GAP = 1  # pixels between its images
 
 
 class AdversarialModule(EpochModule):
@@ -125,8 +126,12 @@ def energy_scores(real: Tensor, made: Tensor) -> Tensor:
 
 
 def grid(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) of -1 to 1, N a square number, as one of bytes (rows, columns) or (rows, columns, 3)."""
+    """Images (N, C, H, W) of -1 to 1, N a square number, as one of bytes (rows, columns) or (rows, columns, 3).
+
+    Grey lines part them.
+    """
     side = int(len(images) ** 0.5)
     levels = ((images.float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    rows = torch.cat(list(torch.cat(list(levels.unflatten(0, (side, side)).unbind(1)), dim=3)), dim=1)
+    parted = F.pad(levels, (0, GAP, 0, GAP), value=128).unflatten(0, (side, side))
+    rows = torch.cat(list(torch.cat(list(parted.unbind(1)), dim=3)), dim=1)[:, :-GAP, :-GAP]
     return rows[0] if len(rows) == 1 else rows.permute(1, 2, 0)

@@ -19,6 +19,12 @@ from closedloop.targets.strata import Strata, bars
 from closedloop.tasks.base import Finding, Task
 
 FARTHEST = 1000
+# what labels are that are none, and what they should be, where there are no classes
+UNFIT = {
+    "number": ("no finite numbers", "finite numbers"),
+    "text": ("labels, and a text needs none", "no labels"),
+    "action": ("labels, and an episode needs none", "no labels"),
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ def validate(examples: pa.Table, task: Task, params: Params) -> ValidationResult
         _distinct_ids(ids),
         _enough(counts, params),
         _parts(counts),
-        _known_labels(ids, labels, target, params),
+        # of images to imitate labels do not matter
+        *([_known_labels(ids, labels, target, params)] if params.task.target != "image" else []),
     ]
     if len(examples):
         contents = task.fingerprints(examples)
@@ -154,11 +161,8 @@ def _known_labels(ids: Ids, labels: Strings, target: Target, params: Params) -> 
     unknown = flawed(target, labels)
     limit = params.validation.max_unknown_label_share
     names = np.unique(labels[unknown]).tolist()
-    what, sound = "no finite numbers", "finite numbers"
-    if params.task.target == "text":
-        what, sound = "labels, and a text needs none", "no labels"
-    if params.task.target == "classes":
-        what, sound = "none of the classes", f"{_listed(params.task.classes)} (task.classes)"
+    of_classes = "none of the classes", f"{_listed(params.task.classes)} (task.classes)"
+    what, sound = UNFIT.get(params.task.target, of_classes)
     found = f"{unknown.sum()} of {len(labels)} are {what}" + (f": {_listed(names)}" if names else "")
     return Finding(
         check="labels",

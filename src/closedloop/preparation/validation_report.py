@@ -116,7 +116,8 @@ limits named below in <code>conf/</code> if the data are meant so.</p>{% endif %
 {% endfor %}</div></section>{% endfor %}</div>{% endif %}
 
 {% if samples %}<h2>Samples</h2>
-<div class="card">{% for name, pictures in samples.items() %}<div class="class"><h3>{{ name }}</h3>
+<div class="card">{% for name, pictures in samples.items() %}<div class="class">
+{% if name %}<h3>{{ name }}</h3>{% endif %}
 <div class="pictures">{% for picture in pictures %}{{ figure(picture, false) }}{% endfor %}</div></div>{% endfor %}
 </div>{% endif %}
 </html>

@@ -13,6 +13,7 @@ from closedloop.registry.store import CHALLENGER, CHAMPION
 from closedloop.registry.watch import Target, alias_target, model_files, version_folder
 from closedloop.serving.predictor import Predictor
 from closedloop.serving.threads import Threads
+from closedloop.targets import said_of
 from closedloop.tasks.base import Preprocessor
 
 LOG = logging.getLogger(__name__)
@@ -215,4 +216,4 @@ def _described(loaded: Loaded | None) -> dict[str, Any] | None:
     if loaded is None:
         return None
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(loaded.loaded_at))
-    return {"version": loaded.version, "loaded_at": at, **loaded.predictor.target.to_json()}
+    return {"version": loaded.version, "loaded_at": at, **said_of(loaded.predictor.target)}

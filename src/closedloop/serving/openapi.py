@@ -10,7 +10,7 @@ from closedloop.serving.bodies import JSON
 from closedloop.serving.deployment import Loaded
 from closedloop.serving.refusal import TYPE
 from closedloop.serving.streaming import STREAM
-from closedloop.targets import of_task
+from closedloop.targets import of_task, said_of
 
 Node = dict[str, Any]
 TEXT: Node = {"type": "string"}
@@ -103,7 +103,7 @@ def _schemas(params: Params, champion: Loaded | None) -> Node:
         "task": TEXT,
         "version": {"type": "integer", "minimum": 1},
         "loaded_at": {**TEXT, "format": "date-time"},
-        next(iter(target.to_json())): {"description": "what is told of an example"},
+        **{name: {"description": "what is told of an example"} for name in said_of(target)},
         "example": {"description": "a request to try"},
         "problem": {"type": ["string", "null"], "description": "why the registry cannot be followed"},
         "challenger": {"type": ["object", "null"]},

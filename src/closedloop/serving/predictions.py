@@ -18,6 +18,7 @@ from closedloop.serving.bodies import INLINE_BYTES, JSON, content_type, parse_ob
 from closedloop.serving.deployment import Deployment, Loaded
 from closedloop.serving.limits import trace_of
 from closedloop.serving.metrics import Metrics
+from closedloop.serving.predictor import GivenUp
 from closedloop.serving.recording import Recording
 from closedloop.serving.refusal import Refusal, busy
 from closedloop.serving.routing import Shadow, choose
@@ -109,17 +110,18 @@ class Predictions:
         asked for."""
         predictor, writes = loaded.predictor, loaded.predictor.writes and not stream
 
-        def work() -> Answered:
-            rows: list[list[float]] = predictor.predict(records).tolist()
+        def work(given_up: GivenUp) -> Answered:
+            predictor.refuse_excess(records)
+            rows: list[list[float]] = predictor.predict(records, given_up).tolist()
             predictor.target.check_rows(rows)
-            made = [predictor.made(record) for record in records] if writes else None
+            made = [predictor.made(record, given_up) for record in records] if writes else None
             return rows, self._recording.descriptors(predictor.preprocessor, records), made
 
         try:
             quick = not self._recording.describes and not predictor.writes
             if quick and len(records) <= INLINE_EXAMPLES and size <= INLINE_BYTES:
-                return work()
-            return await self._threads.run(work)
+                return work(lambda: False)
+            return await self._threads.run_heeding(work)
         except BadRecord as error:
             raise Refusal(422, error.reason, _field(error, many)) from None
 

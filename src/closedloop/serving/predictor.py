@@ -1,11 +1,11 @@
 """Answers requests with an ONNX model and the fitted transform; needs neither torch nor MLflow."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 BATCH = 1024  # rows a run of the model: bounds the memory, keeps the cores busy
 STEPWISE = 32  # of a model that goes through its rows step by step
+Piece = TypeVar("Piece")
+GivenUp = Callable[[], bool]  # whether nobody waits for the answer any more
+
+
+class Abandoned(Exception):
+    """Work that was stopped because nobody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +68,20 @@ class Predictor:
     def _batch(self) -> int:
         return STEPWISE if self._remembered else BATCH
 
-    def predict(self, records: list[dict[str, Any]]) -> NDArray[np.float64]:
+    def predict(self, records: list[dict[str, Any]], given_up: GivenUp = lambda: False) -> NDArray[np.float64]:
         """JSON-like requests -> answers (N, width).
 
-        Raises BadRecord for the first record that cannot be decoded.
+        Raises BadRecord for the first record that cannot be decoded, Abandoned once it is given up.
         """
         if self.writes:  # of any length each, and so each by itself
             if len(records) > 1:
                 self.preprocessor.decode(records)  # the first one that cannot be read is told by its place
-            asked = [self._ask(self.preprocessor.inputs([record])) for record in records]
+            asked = [self._ask(self.preprocessor.inputs([record])) for record in _wanted(records, given_up)]
             return np.stack([answers.mean(axis=0) for answers in asked]).astype(np.float64)
         inputs = self.preprocessor.inputs(records)
         return self._run(
             {name: array[start : start + BATCH] for name, array in inputs.items()}
-            for start in range(0, len(records), BATCH)
+            for start in _wanted(range(0, len(records), BATCH), given_up)
         )
 
     def _run(self, batches: Iterable[Arrays]) -> NDArray[np.float64]:
@@ -125,9 +131,17 @@ class Predictor:
 
         return step
 
-    def made(self, record: dict[str, Any]) -> dict[str, Any]:
-        """All that a record asks for, as the fields of an answer; the record is known to be sound."""
-        return self._writer.told(list(self.written(record)))
+    def made(self, record: dict[str, Any], given_up: GivenUp = lambda: False) -> dict[str, Any]:
+        """All that a record asks for, as the fields of an answer; the record is known to be sound.
+
+        Raises Abandoned once it is given up.
+        """
+        return self._writer.told(list(_wanted(self.written(record), given_up)))
+
+    def refuse_excess(self, records: list[dict[str, Any]]) -> None:
+        """Raise BadRecord where requests ask for more to be made, all together, than one may alone."""
+        if self.writes:
+            self._writer.refuse_excess(records)
 
     def streamed(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The same in parts, as they are made."""
@@ -146,3 +160,11 @@ class Predictor:
         if not self.writes:
             return shown
         return [{**one, **self.made(record)} for one, record in zip(shown, records, strict=True)]
+
+
+def _wanted(pieces: Iterable[Piece], given_up: GivenUp) -> Iterator[Piece]:
+    """The pieces, as long as anybody waits for what is made of them."""
+    for piece in pieces:
+        if given_up():
+            raise Abandoned
+        yield piece

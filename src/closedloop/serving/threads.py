@@ -25,8 +25,13 @@ class Threads:
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """What the work returns; raises what it raises. Who gives up waiting does not end it."""
+        return await self.run_heeding(lambda _: work())
+
+    async def run_heeding(self, work: Callable[[Callable[[], bool]], Result]) -> Result:
+        """The same for work that can ask, by what it is called with, whether its caller has given up."""
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future())
+        done: asyncio.Future[Any] = loop.create_future()
+        job = _Job(lambda: work(done.cancelled), loop, done)
         if self._started < self._most:
             self._started += 1
             threading.Thread(target=self._run, name=f"{self._name}-{self._started}", daemon=True).start()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "load_target",
     "of_task",
     "require_labels",
+    "said_of",
     "save_target",
 ]
 
@@ -86,6 +87,11 @@ def flawed(target: Target, labels: NDArray[np.str_]) -> NDArray[np.bool_]:
 
 def save_target(target: Target, folder: Path) -> None:
     write_json(folder / FILE, target.to_json())
+
+
+def said_of(target: Target) -> dict[str, Any]:
+    """What clients are told of a target; nothing of one that has nothing to tell, as images have not."""
+    return {name: said for name, said in target.to_json().items() if said}
 
 
 def load_target(folder: Path) -> Target:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -29,20 +30,31 @@ class BadRecord(DataError):
         self.row, self.field, self.reason = row, field, reason
 
 
+def left_out(value: Any) -> bool:
+    """Whether a request has no such field; a table of requests has NaN where a row leaves one out."""
+    return value is None or (isinstance(value, float) and bool(np.isnan(value)))
+
+
 def read_number(
     row: int, record: dict[str, Any], name: str, usual: float, *, low: float = 0, high: float, whole: bool = False
 ) -> float:
     """A number of a request, or the usual one where it has none; raises BadRecord."""
     value = record.get(name, usual)
-    # a table of requests has NaN where a row leaves a field out, and whole numbers as floats
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if left_out(value):
         return usual
-    kind = "a whole number" if whole else "a number"
+    kind = "a whole number" if whole else "a number"  # which a table of requests has as a float
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise BadRecord(row, name, f"expected {kind}")
     if not low <= value <= high or (whole and value != int(value)):
         raise BadRecord(row, name, f"expected {kind} from {low:.10g} to {high:.10g}")
     return float(value)
+
+
+def refuse_excess(asked: Sequence[int], most: int, field: str, pieces: str) -> None:
+    """Raise BadRecord for the first of several requests that, with those before it, asks for more than `most`."""
+    for row, total in enumerate(accumulate(asked)):
+        if total > most:
+            raise BadRecord(row, field, f"the examples of a request ask for at most {most} {pieces} all together")
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,9 @@ class Writer(Preprocessor, Protocol):
     @property
     def pieces(self) -> int:
         """How many pieces are told at once where an answer is streamed."""
+
+    def refuse_excess(self, records: list[dict[str, Any]]) -> None:
+        """Raise BadRecord where requests ask for more, all together, than one may alone."""
 
     def write(self, record: dict[str, Any], step: Step) -> Iterator[str]:
         """What is made, piece by piece; raises BadRecord before the first one."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from closedloop.data.array_columns import to_column
 from closedloop.errors import DataError
 from closedloop.files import write_json
-from closedloop.tasks.base import Arrays, BadRecord, Step, read_number
+from closedloop.tasks.base import Arrays, BadRecord, Step, left_out, read_number, refuse_excess
 from closedloop.tasks.images.pictures import Fit
 from closedloop.tasks.images.request import IMAGE, Form, decode_image, encode_png, image_schema, pixels
 
@@ -84,6 +84,9 @@ class GeneratorPreprocessor:
     def told(self, pieces: Sequence[str]) -> dict[str, Any]:
         return {IMAGES: list(pieces)}
 
+    def refuse_excess(self, records: list[dict[str, Any]]) -> None:
+        refuse_excess([wish.count for wish in self.wishes(records)], self.max_count, COUNT, IMAGES)
+
     def write(self, record: dict[str, Any], step: Step) -> Iterator[str]:
         """The images that the request asks for, as base64 PNG."""
         wish = self._wish(0, record)
@@ -110,7 +113,7 @@ class GeneratorPreprocessor:
         if [name for name in record if name not in (IMAGE, SEED, COUNT)]:
             raise BadRecord(row, "", f"expected no other fields than {SEED}, {COUNT} and {IMAGE}")
         image, given = None, record.get(IMAGE)
-        if given is not None and not isinstance(given, float):  # a table of requests has NaN where there is none
+        if not left_out(given):
             try:
                 image = decode_image(given, self.form)
             except ValueError as error:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from closedloop.errors import DataError
 from closedloop.files import write_json
-from closedloop.tasks.base import Arrays, BadRecord, Step, read_fitted, read_number
+from closedloop.tasks.base import Arrays, BadRecord, Step, read_fitted, read_number, refuse_excess
 from closedloop.tasks.texts.request import TEXT, read_text, texts
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BEGIN, UNKNOWN = 0, 1  # codes; the characters of the training split follow
 PROMPT, LENGTH, TEMPERATURE, SEED = "prompt", "length", "temperature", "seed"
 USUAL_LENGTH, USUAL_TEMPERATURE = 200, 0.8
-MOST_WRITTEN = 10_000  # characters in the answer to one request
 HOTTEST, LARGEST_SEED = 5.0, 2**32 - 1
 TOKENS, NEXT = "tokens", "next"
 
@@ -75,12 +74,7 @@ class CharacterPreprocessor:
 
     def prompts(self, records: list[dict[str, Any]]) -> list[Prompt]:
         """Requests, checked; raises BadRecord."""
-        found = [self._prompt(row, record) for row, record in enumerate(records)]
-        if sum(prompt.length for prompt in found) > MOST_WRITTEN:
-            raise BadRecord(
-                len(found) - 1, LENGTH, f"all together at most {MOST_WRITTEN} characters are written at once"
-            )
-        return found
+        return [self._prompt(row, record) for row, record in enumerate(records)]
 
     def _prompt(self, row: int, record: Any) -> Prompt:
         if not isinstance(record, dict):
@@ -101,6 +95,9 @@ class CharacterPreprocessor:
 
     def told(self, pieces: Sequence[str]) -> dict[str, Any]:
         return {TEXT: "".join(pieces)}
+
+    def refuse_excess(self, records: list[dict[str, Any]]) -> None:
+        refuse_excess([prompt.length for prompt in self.prompts(records)], self.max_length, LENGTH, "characters")
 
     def write(self, record: dict[str, Any], step: Step) -> Iterator[str]:
         """The characters with which the text goes on, one by one; the same ones for the same seed."""
