@@ -8,12 +8,15 @@ import torch
 
 from closedloop import composition
 from closedloop.config import Params, parse
-from closedloop.learning import training
+from closedloop.data.examples import read_examples
+from closedloop.evaluation.control import played
+from closedloop.learning import precision, training
 from closedloop.learning.record import Nowhere
 from closedloop.learning.reinforcement import PolicyGradient
 from closedloop.networks.policy import Policy
 from closedloop.paths import Paths
 from closedloop.preparation.preprocessing import preprocess
+from closedloop.serving.predictor import Predictor
 from closedloop.sources.embedded import write_embedded
 from closedloop.tasks.control.cartpole import LIMIT
 
@@ -62,6 +65,21 @@ def test_what_is_learnt_holds_the_pole_for_longer(tmp_path: Path) -> None:
     found = train(params, paths, Nowhere())
     assert found.best["val/return"] > 2 * found.history[0]["train/return"]
     assert found.best["val/loss"] == pytest.approx(1 - found.best["val/return"] / LIMIT)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_policy_that_is_judged_is_the_one_that_is_served(
+    tmp_path: Path, algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where bf16 is to be had: values of 64 to 128 are 0.5 apart in it."""
+    monkeypatch.setattr(precision, "_has_bf16", lambda _: True)
+    params, paths = project(tmp_path, f"model={algorithm}")
+    found = train(params, paths, Nowhere())
+    training.save(found, paths)
+    predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
+    judged = played(predictor, read_examples(paths.examples("validation")), seed=0)
+    assert judged.returns.mean() == pytest.approx(found.best["val/return"])
+    assert found.facts["precision"] == "32-true"
 
 
 @pytest.fixture
