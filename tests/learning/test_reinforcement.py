@@ -12,13 +12,13 @@ from closedloop.data.examples import read_examples
 from closedloop.evaluation.control import played
 from closedloop.learning import precision, training
 from closedloop.learning.record import Nowhere
-from closedloop.learning.reinforcement import PolicyGradient
+from closedloop.learning.reinforcement import PolicyGradient, QLearning
 from closedloop.networks.policy import Policy
 from closedloop.paths import Paths
 from closedloop.preparation.preprocessing import preprocess
 from closedloop.serving.predictor import Predictor
 from closedloop.sources.embedded import write_embedded
-from closedloop.tasks.control.cartpole import LIMIT
+from closedloop.tasks.control.cartpole import LIMIT, CartPoles
 
 CONF = Path(__file__).parents[2] / "conf"
 SHORT = ("source.format.count=200", "preprocess.validation_share=0.1", "trainer.max_epochs=3", "trainer.batch_size=16")
@@ -113,3 +113,36 @@ def test_a_single_step_teaches_without_a_deviation(learner: PolicyGradient) -> N
     one = torch.ones(1, 1, dtype=torch.bool)
     loss = learner._loss(torch.zeros(1, 1, 4), torch.zeros(1, 1), one, one, torch.zeros(1, 4))
     assert torch.isfinite(loss)
+
+
+@pytest.fixture
+def memorist(tmp_path: Path) -> QLearning:
+    params, _ = project(tmp_path, "model=dqn", "model.batch=8", "model.discount=0.9", "model.follow=0.25")
+    return QLearning(Policy(params.model, (1.0, 1.0, 1.0, 1.0), 2), params, Nowhere())  # type: ignore[arg-type]
+
+
+def upright(count: int) -> CartPoles:
+    return CartPoles(np.zeros((count, 4)), np.full(count, 9.8), np.full(count, 0.5))
+
+
+@pytest.mark.parametrize(("losses", "mean"), [([2.0, 4.0], 3.0), ([], 0.0)])
+def test_the_loss_of_a_batch_is_the_mean_of_its_steps(
+    memorist: QLearning, monkeypatch: pytest.MonkeyPatch, losses: list[float], mean: float
+) -> None:
+    """On the device of the network: `meta` refuses a value of the CPU beside its own, as a GPU does."""
+
+    def act(poles: CartPoles) -> None:
+        memorist._filled = 8 if losses else 0
+        poles.returns += 1
+        poles.alive &= poles.returns < 2
+
+    monkeypatch.setattr(memorist, "_act", act)
+    monkeypatch.setattr(
+        memorist, "_loss", lambda: torch.tensor(losses[int(poles.returns[0]) - 1], device=memorist.device)
+    )
+    monkeypatch.setattr(memorist, "_step", lambda loss: loss)
+    poles = upright(1)
+    assert float(memorist._learn(poles)) == mean
+    poles = upright(1)
+    memorist.to("meta")
+    assert memorist._learn(poles).device.type == "meta"
