@@ -389,6 +389,7 @@ class Kind:
     scenarios: tuple[str, ...]  # of shift, besides none
     features: tuple[str, ...] = ("none",)  # of preprocess.features.name
     targets: tuple[str, ...] = ("classes",)  # of task.target
+    actions: tuple[str, ...] = ()  # task.classes, in the order in which the environment counts them
 
 
 OF_CLASSES = ("imbalance",)  # scenarios that make no sense without classes
@@ -415,6 +416,7 @@ KINDS = {
         augmentations=(),
         scenarios=("pole_length", "gravity"),
         targets=("action",),
+        actions=("left", "right"),
     ),
     "sounds": Kind(
         formats=("wav_archive",),
