@@ -1,5 +1,6 @@
 """Learning what to do: each algorithm gets better, survives a kill, and estimates advantages as the papers have it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from closedloop import composition
 from closedloop.config import Params, parse
 from closedloop.data.examples import read_examples
 from closedloop.evaluation.control import played
-from closedloop.learning import precision, training
+from closedloop.learning import influences, precision, training
 from closedloop.learning.record import Nowhere
 from closedloop.learning.reinforcement import PolicyGradient, QLearning
 from closedloop.networks.policy import Policy
@@ -88,6 +89,18 @@ def test_the_policy_that_is_judged_is_the_one_that_is_served(
     judged = played(predictor, read_examples(paths.examples("validation")), seed=0)
     assert judged.returns.mean() == pytest.approx(found.best["val/return"])
     assert found.facts["precision"] == "32-true"
+
+
+def test_weights_depend_on_the_simulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    shutil.copytree(influences.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(influences, "PACKAGE", package)
+    params, paths = project(tmp_path)
+    before = influences.influences(params, paths)
+    simulator = package / "tasks/control/cartpole.py"
+    simulator.write_text(simulator.read_text().replace("LIMIT = 500", "LIMIT = 50"))
+    assert influences.influences(params, paths) != before
+    assert "src/closedloop/tasks/control/cartpole.py" in (CONF.parent / "dvc.yaml").read_text()
 
 
 @pytest.fixture
