@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accuracy import answered, interval
+from accuracy import answered
 from machine import describe_machine
 from tqdm import tqdm
 
@@ -60,10 +60,9 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         **{f"mean_{metric}": _mean(runs, "metrics", metric) for metric in runs[0]["metrics"]},
         **{f"mean_baseline_{metric}": _mean(runs, "baseline_metrics", metric) for metric in runs[0]["metrics"]},
-        "intervals_95": {
-            metric: interval([run["metrics"][metric] for run in runs]) if len(runs) > 1 else None
-            for metric in runs[0]["metrics"]
-        },
+        # no interval of a mean: by Student's t it would go beyond what is possible, as 500 steps or a share of 1
+        **{f"lowest_{metric}": min(run["metrics"][metric] for run in runs) for metric in runs[0]["metrics"]},
+        **{f"highest_{metric}": max(run["metrics"][metric] for run in runs) for metric in runs[0]["metrics"]},
         "longest_seconds": max(run["seconds"] for run in runs),
         "runs": runs,
     }

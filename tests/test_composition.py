@@ -52,6 +52,12 @@ def test_options_of_another_kind_are_refused_all_at_once(tmp_path: Path) -> None
         assert f"{key} does not go with task.kind images; allowed: " in str(raised.value)
 
 
+@pytest.mark.parametrize("named", ["right,left", "a,b,c"])
+def test_the_actions_of_a_task_are_those_of_its_environment(named: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"task\.classes: .* does not go with .*; its actions are \[left, right\]"):
+        composition.write(tmp_path / "params.yaml", "cartpole", [f"task.classes=[{named}]"], CONF)
+
+
 def test_the_committed_params_are_current() -> None:
     composition.check_current(ROOT / "params.yaml", CONF)
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from running_server import RunningServer, running
 
+from closedloop.data.examples import read_examples
+from closedloop.evaluation.control import visited
 from closedloop.files import read_json
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks.control.cartpole import OBSERVATION
@@ -92,9 +94,12 @@ def test_the_server_says_what_to_do(project: Path, server: RunningServer) -> Non
 
 @pytest.mark.slow
 def test_the_log_of_a_policy_is_watched(project: Path, server: RunningServer) -> None:
-    """Episodes that a client has it play: one observation of each, as the reference has them."""
-    reference = pd.read_parquet(project / "reports/cartpole/reference.parquet")
-    records = reference[list(OBSERVATION)].to_dict(orient="records")
+    """Episodes that a client has it play, others than those of the reference: one observation of each."""
+    predictor = Predictor.load(project / "models/cartpole/trained/model.onnx", project / "models/cartpole/preprocessor")
+    seen = visited(
+        predictor, read_examples(project / "data/cartpole/examples/production.parquet").slice(0, 200), seed=1
+    )
+    records = seen.select(OBSERVATION).to_pylist()
     for start in range(0, len(records), 100):
         assert server.post("/predict", {"examples": records[start : start + 100]}).status == 200
     told = ""

@@ -102,10 +102,12 @@ def _limits(evaluation: dict[str, Any]) -> str:
             "test split only; after a shift it rises, which the drift verdict tells."
         )
     if evaluation["headline"] == "energy_score":
+        judge = evaluation["judge"]
         return (
             "Makes images like those of the source, of no person and no thing that is. What the source has seldom it "
-            "makes seldom, or never: see the shares of the classes. How good they are is told by a classifier, which "
-            "sees what it was trained to see and nothing else."
+            "makes seldom, or never: see the shares of the classes. How good they are is told by a classifier, "
+            f"version {judge['version']} of {plain(judge['name'])}, which sees what it was trained to see and nothing "
+            "else."
         )
     if evaluation["headline"] == "return":
         return (
@@ -137,7 +139,7 @@ def _baseline(baseline: dict[str, Any], metric: str) -> str:
             "pair)."
         )
     simple = f"{plain(baseline['name'])}, {metric_name(metric)} {value:.4f}"
-    return f"Baseline, fitted on the same training split: {simple}; {gained}"
+    return f"Baseline, with no more than the same training split to go by: {simple}; {gained}"
 
 
 def _inputs(shapes: dict[str, list[int]]) -> str:

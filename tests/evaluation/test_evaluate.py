@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,17 @@ import pytest
 from digits_project import Project, write_linear_model
 from sklearn.metrics import accuracy_score, log_loss
 
+from closedloop.composition import compose
+from closedloop.config import parse
 from closedloop.data.examples import LABEL, PART, write_examples
 from closedloop.errors import DataError
-from closedloop.evaluation.evaluate import evaluate
+from closedloop.evaluation.evaluate import _require_same_target, evaluate
 from closedloop.evaluation.predictions import Predictions
 from closedloop.files import read_json
+from closedloop.paths import Paths
+from closedloop.targets import Action
 
+CONF = Path(__file__).parents[2] / "conf"
 MakeProject = Callable[[Path], Project]
 
 
@@ -141,8 +147,15 @@ def test_an_empty_split_is_refused(make_project: MakeProject, tmp_path: Path) ->
 def test_a_model_of_other_classes_is_refused(make_project: MakeProject, tmp_path: Path) -> None:
     made = make_project(tmp_path)
     renamed = made.params.task.model_copy(update={"classes": [f"digit {i}" for i in range(10)]})
-    with pytest.raises(DataError, match="was fitted for 0, 1, 2"):
+    with pytest.raises(DataError, match="was fitted for classes 0, 1, 2"):
         evaluate(made.params.model_copy(update={"task": renamed}), made.paths)
+
+
+def test_a_model_of_other_actions_is_refused(tmp_path: Path) -> None:
+    params = parse(compose("cartpole", conf=CONF), "conf")
+    predictor = SimpleNamespace(target=Action(("right", "left")))
+    with pytest.raises(DataError, match="was fitted for actions right, left, the task asks for actions left, right"):
+        _require_same_target(predictor, params, Paths("cartpole", tmp_path))  # type: ignore[arg-type]
 
 
 def test_a_missing_model_is_named(make_project: MakeProject, tmp_path: Path) -> None:

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from closedloop.config.data import Task
 from closedloop.errors import DataError
 from closedloop.files import write_json
-from closedloop.targets import Classes, Image, Number, Target, fit_target, load_target, of_task, said_of, save_target
+from closedloop.targets import (
+    Action,
+    Classes,
+    Image,
+    Number,
+    Target,
+    fit_target,
+    load_target,
+    of_task,
+    said_of,
+    save_target,
+)
 from closedloop.targets.strata import bars, strata
 
 CLASSES = Classes(("no", "yes"))
@@ -120,3 +131,11 @@ def test_groups_of_classes_are_the_classes() -> None:
     assert found.counts() == {"no": 0, "yes": 1, "maybe": 1}
     assert found.counts(np.array([True, False])) == {"no": 0, "yes": 1}
     assert of_task(task) == CLASSES
+
+
+def test_a_client_is_told_what_the_shares_of_actions_are() -> None:
+    """Those of Q-learning are no probabilities."""
+    schema = Action(("left", "right")).answer_schema()
+    for name in ("confidence", "probabilities"):
+        assert "in Q-learning" in schema[name]["description"]
+    assert "description" not in CLASSES.answer_schema()["probabilities"]

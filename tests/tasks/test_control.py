@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from closedloop.errors import ConfigError
 from closedloop.tasks.base import BadRecord
-from closedloop.tasks.control.cartpole import ACTIONS, LIMIT, OBSERVATION, PHYSICS, CartPoles, by_hand, play, starts
+from closedloop.tasks.control.cartpole import LIMIT, OBSERVATION, PHYSICS, CartPoles, by_hand, play, starts
 from closedloop.tasks.control.request import ObservationPreprocessor
 from closedloop.tasks.control.task import SCENARIOS, TASK
+from closedloop.tasks.schema import KINDS
 
 
 def episodes(count: int, gravity: float = 9.8, length: float = 0.5) -> pa.Table:
@@ -119,5 +120,11 @@ def test_what_is_wrong_with_a_request_is_named(wrong: object, field: str) -> Non
     assert (told.value.row, told.value.field) == (1, field)
 
 
-def test_there_are_two_actions() -> None:
-    assert ACTIONS == ("left", "right")
+def test_actions_push_to_where_their_names_say() -> None:
+    pushed = dict.fromkeys(KINDS["control"].actions, 0.0)
+    for action, name in enumerate(pushed):
+        poles = CartPoles(np.zeros((1, 4)), np.full(1, 9.8), np.full(1, 0.5))
+        poles.step(np.array([action]))
+        pushed[name] = poles.observations[0, 1]  # the cart's velocity, to the right
+    assert pushed.keys() == {"left", "right"}
+    assert pushed["left"] < 0 < pushed["right"]

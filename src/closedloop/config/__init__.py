@@ -120,6 +120,11 @@ class Params(Section):
             for key, name in choices.items()
             if (chosen[key][0] == name) != (target == its)
         ]
+        if kind.actions and tuple(self.task.classes) != kind.actions:
+            wrong.append(
+                f"task.classes: {', '.join(self.task.classes) or 'nothing'} does not go with task.kind "
+                f"{self.task.kind}; its actions are [{', '.join(kind.actions)}], in this order"
+            )
         if (self.evaluation.judge is None) == (target == "image"):
             said = "is missing" if target == "image" else f"{self.evaluation.judge} has nothing to judge"
             wrong.append(

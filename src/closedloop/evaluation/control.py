@@ -20,7 +20,7 @@ SHOWN = 5  # episodes that are drawn
 
 
 def played(predictor: Predictor, episodes: pa.Table, seed: int) -> Played:
-    """Play each of the episodes to its end with the most probable action; `seed` draws what is looked at."""
+    """Play each of the episodes to its end with the action of the largest share; `seed` draws what is looked at."""
     step = predictor.stepping()
 
     def policy(observations: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -36,7 +36,7 @@ from closedloop.evaluation.profile import profile
 from closedloop.files import atomic, write_json, write_text
 from closedloop.paths import Paths
 from closedloop.serving.predictor import Predictor
-from closedloop.targets import of_task
+from closedloop.targets import Target, of_task
 from closedloop.tasks import get_task
 
 # by task.target: what is called loss in training and in validation, where these are two quantities
@@ -149,13 +149,18 @@ def _write_table(paths: Paths, name: str, table: pd.DataFrame) -> None:
 
 
 def _require_same_target(predictor: Predictor, params: Params, paths: Paths) -> None:
-    fitted, asked = predictor.target.to_json(), of_task(params.task).to_json()
-    if fitted.keys() != asked.keys() or fitted.get("classes") != asked.get("classes"):
-        said = [", ".join(one.get("classes", ["a number"])) for one in (fitted, asked)]
+    fitted, asked = _told(predictor.target), _told(of_task(params.task))
+    if fitted != asked:
         raise DataError(
-            f"{paths.preprocessor} was fitted for {said[0]}, the task asks for {said[1]}; run `dvc repro` from "
+            f"{paths.preprocessor} was fitted for {fitted}, the task asks for {asked}; run `dvc repro` from "
             "preprocess on"
         )
+
+
+def _told(target: Target) -> str:
+    """What a model tells, with the names of classes or actions."""
+    ((kind, content),) = target.to_json().items()
+    return f"{kind} {', '.join(content)}" if isinstance(content, list) else kind
 
 
 def _pairs(found: Predictions) -> pd.DataFrame:

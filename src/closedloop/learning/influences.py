@@ -7,6 +7,7 @@ from typing import Any
 from closedloop.config import Params
 from closedloop.files import sha256, sha256_tree
 from closedloop.paths import Paths
+from closedloop.tasks.schema import KINDS
 
 PACKAGE = Path(__file__).parents[1]
 # the sections of the configuration among them
@@ -20,10 +21,14 @@ INFLUENCE: Any = {
 
 def influences(params: Params, paths: Paths) -> dict[str, Any]:
     """Configuration, data, code and versions of the libraries: with the same ones the weights are the same."""
+    simulators = [PACKAGE / "tasks" / params.task.kind / name for name in KINDS[params.task.kind].simulators]
     return {
         "params": params.model_dump(include=INFLUENCE),
         "transfer": sha256(Path(params.transfer.weights)) if params.transfer.chosen else None,
         "tensors": [sha256(paths.tensors(split)) for split in ("train", "validation")],
         "versions": [version("torch"), version("pytorch-lightning")],
-        "code": [sha256_tree(PACKAGE / room, "*.py") for room in ("learning", "networks")],
+        "code": [
+            *(sha256_tree(PACKAGE / room, "*.py") for room in ("learning", "networks")),
+            *(sha256(simulator) for simulator in simulators),
+        ],
     }

@@ -29,6 +29,7 @@ class Learner(Protocol):
 
     width: int  # of the network's last layer
     steps: int = 0  # into pieces of how many steps training examples are cut; 0: they stay whole
+    exact: bool = False  # it computes in float32, whatever trainer.precision says
 
     def inputs(self, found: Mapping[str, Input]) -> Mapping[str, Input]:
         """What the network takes, from what the training examples hold."""
@@ -102,6 +103,10 @@ class Adversarial(Learner):
 
 class Reinforcement(Learner):
     """Learns what to do from what comes of it."""
+
+    # Values of 64 to 128 are 0.5 apart in bf16: actions tie that differ, and another policy would act, be judged and
+    # be chosen in training than the one that is served
+    exact = True
 
     def __init__(self, target: Action, params: Params) -> None:
         self.width, self._target, self._params = target.width, target, params

@@ -163,14 +163,14 @@ class QLearning(ReinforcementModule):
         self._filled = 0  # transitions that were ever kept
 
     def _learn(self, poles: CartPoles) -> Tensor:
-        losses = [torch.zeros(())]
+        losses = []
         while poles.alive.any():
             self._act(poles)
             if self._filled >= self._config.batch:
                 losses.append(self._step(self._loss()))
                 for slow, fast in zip(self._slow.parameters(), self._policy.parameters(), strict=True):
                     slow.lerp_(fast.detach(), self._config.follow)
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean() if losses else torch.zeros((), device=self.device)
 
     @torch.no_grad()
     def _act(self, poles: CartPoles) -> None:

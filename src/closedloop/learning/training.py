@@ -88,12 +88,12 @@ def fit(params: Params, paths: Paths, record: Record) -> Training:
     pl.seed_everything(params.seed, verbose=False)
     if params.trainer.threads:
         torch.set_num_threads(params.trainer.threads)
-    torch.set_float32_matmul_precision("high")
     # deterministic algorithms are asked for below; filling fresh memory besides only finds bugs, and takes time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its module
     inputs = _inputs(paths.tensors("validation"))
     passage = next(iter(inputs.values())).shape[0] if inputs else 0
     learner = learner_of(load_target(paths.preprocessor), params, passage)
+    torch.set_float32_matmul_precision("highest" if learner.exact else "high")
     data = PackedDataModule(
         paths.tensors("train"),
         paths.tensors("validation"),
@@ -105,7 +105,7 @@ def fit(params: Params, paths: Paths, record: Record) -> Training:
     network = build_network(params.model, learner.inputs(inputs), learner.width)
     taken = take_over(network, params.transfer) if params.transfer.chosen else 0
     module = learner.module(network, record, trunk(network) if params.transfer.frozen else ())
-    trainer = _trainer(params, paths, clipped=module.automatic_optimization)
+    trainer = _trainer(params, paths, exact=learner.exact, clipped=module.automatic_optimization)
     precision = str(trainer.precision)
     finished = paths.unfinished / "finished"
     started = time.monotonic()
@@ -167,8 +167,8 @@ def _inputs(tensors: Path) -> dict[str, Input]:
     }
 
 
-def _trainer(params: Params, paths: Paths, *, clipped: bool) -> pl.Trainer:
-    """`clipped`: it clips gradients, which a module that takes its steps by itself does on its own."""
+def _trainer(params: Params, paths: Paths, *, exact: bool, clipped: bool) -> pl.Trainer:
+    """`exact`: in float32; `clipped`: it clips gradients, which a module that steps by itself does on its own."""
     settings = params.trainer
     if settings.accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("trainer.accelerator is gpu, but torch sees no CUDA device; set it to auto or cpu")
@@ -192,7 +192,7 @@ def _trainer(params: Params, paths: Paths, *, clipped: bool) -> pl.Trainer:
         max_epochs=settings.max_epochs,
         accelerator=settings.accelerator,
         devices=1,
-        precision=resolve_precision(settings.precision, settings.accelerator),
+        precision="32-true" if exact else resolve_precision(settings.precision, settings.accelerator),
         gradient_clip_val=(clipped and params.optimizer.gradient_clip_norm) or None,
         callbacks=callbacks,
         logger=False,

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from closedloop.targets.classes import Classes
 
+SHARES = (
+    "The softmax of the network's figures, the largest of which is taken: of a policy gradient the probability that "
+    "training drew the action with; in Q-learning, whose figures are returns, it says their order and no probability."
+)
+
 
 @dataclass(frozen=True)
 class Action(Classes):
-    """A row holds the probability of each action, in their order; the most probable one is taken.
+    """A row holds a share for each action, in their order, which SHARES explains; the action of the largest is taken.
 
     Nobody knows the right one beforehand: no label says it, what comes of it does.
     """
@@ -36,7 +41,8 @@ class Action(Classes):
     def answer_schema(self) -> dict[str, Any]:
         schema = super().answer_schema()
         named = {"type": "string", "enum": list(self.names)}
-        return {"action": named, **{name: one for name, one in schema.items() if name != "class"}}
+        shares = {name: {**one, "description": SHARES} for name, one in schema.items() if name != "class"}
+        return {"action": named, **shares}
 
     def label_schema(self) -> dict[str, Any]:
         return {"type": "string", "maxLength": 0}

@@ -389,6 +389,8 @@ class Kind:
     scenarios: tuple[str, ...]  # of shift, besides none
     features: tuple[str, ...] = ("none",)  # of preprocess.features.name
     targets: tuple[str, ...] = ("classes",)  # of task.target
+    simulators: tuple[str, ...] = ()  # files of its folder that examples are played in while a network learns
+    actions: tuple[str, ...] = ()  # task.classes, in the order in which the environment counts them
 
 
 OF_CLASSES = ("imbalance",)  # scenarios that make no sense without classes
@@ -415,6 +417,8 @@ KINDS = {
         augmentations=(),
         scenarios=("pole_length", "gravity"),
         targets=("action",),
+        simulators=("cartpole.py",),
+        actions=("left", "right"),
     ),
     "sounds": Kind(
         formats=("wav_archive",),

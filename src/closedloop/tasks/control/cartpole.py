@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 OBSERVATION = ("cart_position", "cart_velocity", "pole_angle", "pole_velocity")  # m, m/s, rad, rad/s
 PHYSICS = ("gravity", "pole_length")  # m/s², and half the length in m, as CartPole counts it
-ACTIONS = ("left", "right")
 LIMIT = 500  # steps, after which an episode has succeeded
 SCALE = (2.4, 3.0, 0.2095, 3.0)  # of an observation: where an episode ends, or what a velocity comes to
 Floats = NDArray[np.float64]
