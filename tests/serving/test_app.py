@@ -5,7 +5,7 @@ import contextlib
 import gc
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -250,7 +250,7 @@ def test_a_large_body_is_parsed_beside_the_event_loop_and_the_collector(
 def test_an_unexpected_failure_is_a_500_without_details(
     engine: Engine, models: dict[str, Loaded], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_self: Predictor, records: object) -> None:
+    def fail(_self: Predictor, records: object, _given_up: object) -> None:
         raise RuntimeError(f"hidden {records}")
 
     monkeypatch.setattr(Predictor, "predict", fail)
@@ -329,8 +329,11 @@ class Overflowing:
     def __init__(self, sound: Predictor) -> None:
         self._sound, self.preprocessor, self.target = sound, sound.preprocessor, sound.target
 
-    def predict(self, records: list[dict[str, Any]]) -> Any:
-        rows = self._sound.predict(records)
+    def refuse_excess(self, records: list[dict[str, Any]]) -> None:
+        self._sound.refuse_excess(records)
+
+    def predict(self, records: list[dict[str, Any]], given_up: Callable[[], bool]) -> Any:
+        rows = self._sound.predict(records, given_up)
         for place, record in enumerate(records):
             if record == {"image": image(1)}:
                 rows[place] = float("nan")

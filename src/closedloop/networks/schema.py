@@ -153,7 +153,7 @@ class Policy(Section):
     discount: Annotated[float, Field(gt=0, lt=1)] = 0.99  # of what comes a step later
     entropy: Annotated[float, Field(ge=0)] = 0.01  # reinforce, actor_critic: how much chance is worth
     steps: Positive = 32  # actor_critic: after which it learns
-    smoothing: Annotated[float, Field(ge=0, le=1)] = 0.95  # actor_critic: lambda of the generalised advantages
+    smoothing: Annotated[float, Field(ge=0, le=1)] = 0.99  # actor_critic: lambda of the generalised advantages
     memory: Annotated[int, Field(ge=100, le=10_000_000)] = 50_000  # dqn: transitions that are remembered
     batch: Positive = 128  # dqn: of them, in each step of learning
     follow: Annotated[float, Field(gt=0, le=1)] = 0.01  # dqn: of the slower copy, in each step
