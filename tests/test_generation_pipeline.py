@@ -70,7 +70,7 @@ def test_it_ends_with_a_champion_and_no_drift(project: Path) -> None:
     evaluated = read_json(reports / "evaluation.json")
     metrics = {name: one["value"] for name, one in evaluated["metrics"].items()}
     assert set(metrics) == {"energy_score", "frechet", "precision", "recall", "rarest_class", "copied"}
-    assert evaluated["judge"] == {"name": "digits", "version": 1}
+    assert evaluated["judge"] == {"name": "digits", "version": 1, "kept_from_test_images": True}
     assert sum(evaluated["made_classes"].values()) == pytest.approx(1)
     assert min(evaluated["made_classes"].values()) == pytest.approx(metrics["rarest_class"])
     assert evaluated["frechet_of_training_images"] < metrics["frechet"]
