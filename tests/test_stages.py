@@ -29,14 +29,17 @@ ANYWHERE = {
     "tasks/base.py": "what every kind of task has, and the numbers of requests, of which no stage reads any",
 }
 RAW = dict.fromkeys(
-    [f"data/{name}.py" for name in ("archives", "columns", "idx", "tables", "text_table", "times")],
+    [f"data/{name}.py" for name in ("archives", "columns", "idx", "npz", "tables", "text_table", "times")],
     "raw files were read by validate and preprocess",
 )
 BY_STAGE = {
     "acquire": {"data/examples.py": "partitions are supplied by their sha256, and not read"},
     "validate": {"tasks/imbalance.py": "shifts what traffic sends"},
     "preprocess": {"tasks/imbalance.py": "shifts what traffic sends"},
-    "train": {"evaluation/judge.py": "is asked for before a training, and judges after it"},
+    "train": {
+        "evaluation/judge.py": "is asked for before a training, and judges after it",
+        "tasks/images/pictures.py": "puts images side by side in a picture, which goes to MLflow",
+    },
     "evaluate": {"tasks/imbalance.py": "shifts what traffic sends", **RAW},
     "traffic": {
         **RAW,

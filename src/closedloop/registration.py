@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from closedloop.config import Params
 from closedloop.data.examples import ID, read_examples
@@ -74,10 +75,14 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
     challenger = _version(client, params, paths, run, digests["model"])
     champion = standing_champion(client, name)
     parity = _parity_error(params, paths, challenger)
-    digests_by_part = _test_parts(params, paths)
+    examples = read_examples(paths.examples("test"))
+    fingerprints = get_task(params.task.kind).fingerprints(examples)
+    digests_by_part = part_digests(examples, fingerprints, read_json(paths.report("preprocess.json"))["parts"])
     comparison, recent, missing = None, None, ""
     if champion not in (None, challenger):
-        comparison, recent, missing = _compare(client, params, paths, (challenger, champion), digests_by_part)
+        comparison, recent, missing = _compare(
+            client, params, paths, (challenger, champion), examples=examples, digests=digests_by_part
+        )
     verdict = judge(
         evaluation,
         comparison,
@@ -96,7 +101,7 @@ def _register(params: Params, paths: Paths, digests: dict[str, str]) -> dict[str
         SCORE: metric,
         metric: f"{score['value']:.4f}",
         TAG: json.dumps(digests_by_part),
-        CONTENTS: contents_digest(get_task(params.task.kind), read_examples(paths.examples("test"))),
+        CONTENTS: contents_digest(fingerprints),
         "git_commit": git_commit(),
         **{f"dvc:{path}": digest for path, digest in dvc_hashes(name).items()},
     }
@@ -218,18 +223,18 @@ def _parity_error(params: Params, paths: Paths, version: int) -> float:
     return float(np.abs(served - golden[: len(records)].astype(float)).max() / target.scale)
 
 
-def _test_parts(params: Params, paths: Paths) -> dict[str, str]:
-    parts = read_json(paths.report("preprocess.json"))["parts"]
-    return part_digests(get_task(params.task.kind), read_examples(paths.examples("test")), parts)
-
-
 def _compare(
-    client: Any, params: Params, paths: Paths, versions: tuple[int, int], digests: dict[str, str]
+    client: Any,
+    params: Params,
+    paths: Paths,
+    versions: tuple[int, int],
+    *,
+    examples: pa.Table,
+    digests: dict[str, str],
 ) -> tuple[Comparison | None, Comparison | None, str]:
     """(challenger, champion) on the test examples that the champion knows of, and on recent ones, or why they are not
     compared."""
     (challenger, champion), name = versions, params.task.name
-    examples = read_examples(paths.examples("test"))
     known = known_parts(client.get_model_version(name, str(champion)).tags, digests, examples)
     if known is None:
         reason = (

@@ -10,7 +10,7 @@ from test_training import digits
 
 from closedloop.evaluation import likeness
 from closedloop.learning import training
-from closedloop.learning.adversarial import GeneratorServed, energy_scores, grid
+from closedloop.learning.adversarial import GeneratorServed, energy_scores
 from closedloop.learning.export import answers, export_onnx
 from closedloop.learning.record import Nowhere
 from closedloop.networks.gan import GAN
@@ -91,13 +91,6 @@ def test_epochs_are_judged_by_the_score_that_models_are() -> None:
     real, made = rng.normal(size=(30, 4)), rng.normal(size=(40, 4))
     found = energy_scores(torch.from_numpy(real), torch.from_numpy(made))
     np.testing.assert_allclose(found, likeness.energy_scores(real, made)[0], rtol=1e-6)
-
-
-def test_a_grid_holds_the_images_in_their_order_with_lines_between() -> None:
-    images = torch.arange(4).view(4, 1, 1, 1).expand(4, 1, 2, 3) / 127.5 - 1
-    upper, line, lower = [0] * 3 + [128] + [1] * 3, [128] * 7, [2] * 3 + [128] + [3] * 3
-    assert grid(images).tolist() == [upper, upper, line, lower, lower]
-    assert grid(images.expand(4, 3, 2, 3)).shape == (5, 7, 3)
 
 
 def test_the_mean_of_the_weights_follows_them() -> None:

@@ -87,7 +87,8 @@ def _report(params: Params, found: Answers, examples: pa.Table) -> dict[str, Any
     if isinstance(found, Outcomes):
         report = outcome_report.report(name, found, parts, config, HEADLINES[found.metric])
         if found.metric == ENERGY:
-            report |= generation.facts(found.evidence, contents_digest(get_task(params.task.kind), examples))
+            contents = get_task(params.task.kind).fingerprints(examples)
+            report |= generation.facts(found.evidence, contents_digest(contents))
         return report
     if isinstance(found, Numbers):
         return regression.report(name, found, parts, config)

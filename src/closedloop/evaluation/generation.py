@@ -18,13 +18,13 @@ from closedloop.evaluation.outcome_report import mean
 from closedloop.evaluation.outcomes import ENERGY, Outcomes
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks.images.generator import GeneratorPreprocessor
+from closedloop.tasks.images.pictures import tiled
 from closedloop.tasks.images.request import pixels
 
 Images = NDArray[np.uint8]
 AT_ONCE = 128  # images that are made in one run of the model
 REDRAWN = 100  # resamples of the Fréchet distance, each of which costs as much as the distance itself
 COMPARED = 2000  # images whose nearest training image is looked for
-LINE = 96  # level of what is between two images
 SHOWN, PAIRS = 10, 12  # rows and columns of the picture of samples; images beside their neighbours
 CLOSE = 0.01  # share of the real images that lie closer to a training image than a copy is taken to
 
@@ -141,7 +141,7 @@ def samples(found: Outcomes, report: dict[str, Any], path: Path) -> None:
     with page(path, 8, 8.4, "What it makes", subtitle) as figure:
         axes = figure.subplots(1, 1)
         axes.set_axis_off()
-        axes.imshow(_tiled(found.evidence.made.images[: SHOWN**2], SHOWN), cmap="gray", vmin=0, vmax=255)
+        axes.imshow(tiled(found.evidence.made.images[: SHOWN**2], SHOWN), cmap="gray", vmin=0, vmax=255)
 
 
 def neighbours(found: Outcomes, path: Path) -> None:
@@ -176,12 +176,3 @@ def made_classes(report: dict[str, Any], path: Path) -> None:
 
 def _flat(images: Images) -> NDArray[np.float64]:
     return images.reshape(len(images), -1) / np.float64(255)
-
-
-def _tiled(images: Images, columns: int) -> Images:
-    """Images (N, H, W, …) in whole rows of so many, with a grey line between neighbours."""
-    line = max(1, images.shape[1] // 16)
-    edge = [(0, 0), (0, line), (0, line), *[(0, 0)] * (images.ndim - 3)]
-    framed = np.pad(images[: len(images) // columns * columns or len(images)], edge, constant_values=LINE)
-    rows = [np.concatenate(list(framed[at : at + columns]), axis=1) for at in range(0, len(framed), columns)]
-    return np.concatenate(rows)[:-line, :-line]

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from closedloop.config import AnyGate
 from closedloop.data.examples import ID, LABEL, PART
@@ -17,7 +18,8 @@ from closedloop.evaluation.answers import Answers
 from closedloop.evaluation.comparison import Comparison, compare
 from closedloop.evaluation.outcomes import as_score
 from closedloop.evaluation.predictions import Predictions
-from closedloop.tasks.base import Task
+
+Fingerprints = NDArray[np.uint64]  # of the content of each example, as `Task.fingerprints` tells them
 
 TAG = "test_parts"  # of a version: JSON, the digest of the test examples of each part of its raw data
 CONTENTS = "test_contents"  # of a version: the digest of the contents of its test examples
@@ -34,22 +36,22 @@ def part_names(examples: pa.Table) -> list[str]:
     return [str(part) for part in examples.column(PART).to_pylist()]
 
 
-def part_digests(task: Task, examples: pa.Table, parts: Collection[str]) -> dict[str, str]:
+def part_digests(examples: pa.Table, fingerprints: Fingerprints, parts: Collection[str]) -> dict[str, str]:
     """The digest of the test examples of each of the parts: of their ids, labels and contents, in any order.
 
     `parts` are all of the raw data: a part without test examples is known to a version, too.
     """
     columns = (part_names(examples), examples.column(ID).to_pylist(), examples.column(LABEL).to_pylist())
-    rows = sorted(zip(*columns, task.fingerprints(examples).tolist(), strict=True))
+    rows = sorted(zip(*columns, fingerprints.tolist(), strict=True))
     digests = {part: hashlib.blake2b(digest_size=16) for part in (*parts, *columns[0])}
     for part, *row in rows:
         digests[part].update(json.dumps(row).encode())
     return {part: digest.hexdigest() for part, digest in digests.items()}
 
 
-def contents_digest(task: Task, examples: pa.Table) -> str:
+def contents_digest(fingerprints: Fingerprints) -> str:
     """The digest of the examples' contents, in any order: other tasks on the same data have other ids and labels."""
-    return hashlib.blake2b(np.sort(task.fingerprints(examples)).tobytes(), digest_size=16).hexdigest()
+    return hashlib.blake2b(np.sort(fingerprints).tobytes(), digest_size=16).hexdigest()
 
 
 def known_parts(tags: Mapping[str, str], digests: Mapping[str, str], examples: pa.Table) -> set[str] | None:

@@ -15,11 +15,11 @@ from closedloop.learning.record import Record
 from closedloop.learning.supervised import EpochModule
 from closedloop.networks.augmentation import augment
 from closedloop.networks.gan import GAN
+from closedloop.tasks.images.pictures import Levels, tiled
 
 INPUTS, NOISE = "inputs", "noise"
 MADE = 1000  # images by which an epoch is judged
 GRID = 8  # rows and columns of the picture of an epoch
-GAP = 1  # pixels between its images
 
 
 class AdversarialModule(EpochModule):
@@ -76,7 +76,7 @@ class AdversarialModule(EpochModule):
 
     def on_train_epoch_end(self) -> None:
         super().on_train_epoch_end()
-        self._record.show("made", grid(torch.cat(self._made)[: GRID**2]).numpy(), self.current_epoch + 1)
+        self._record.show("made", _picture(torch.cat(self._made)[: GRID**2]), self.current_epoch + 1)
 
     def configure_optimizers(self) -> Any:
         parts = (self._gan.generator, self._gan.discriminator)
@@ -125,13 +125,7 @@ def energy_scores(real: Tensor, made: Tensor) -> Tensor:
     return torch.cdist(real, made).mean(dim=1) - within / 2
 
 
-def grid(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) of -1 to 1, N a square number, as one of bytes (rows, columns) or (rows, columns, 3).
-
-    Grey lines part them.
-    """
-    side = int(len(images) ** 0.5)
+def _picture(images: Tensor) -> Levels:
+    """Images (N, C, H, W) of -1 to 1 side by side, as levels (rows, columns) or (rows, columns, 3)."""
     levels = ((images.float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    parted = F.pad(levels, (0, GAP, 0, GAP), value=128).unflatten(0, (side, side))
-    rows = torch.cat(list(torch.cat(list(parted.unbind(1)), dim=3)), dim=1)[:, :-GAP, :-GAP]
-    return rows[0] if len(rows) == 1 else rows.permute(1, 2, 0)
+    return tiled((levels[:, 0] if levels.shape[1] == 1 else levels.permute(0, 2, 3, 1)).numpy(), GRID)

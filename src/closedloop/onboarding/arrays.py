@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.data.archives import damage_told
+from closedloop.data.npz import read_headers
 from closedloop.onboarding.archives import refuse_columns
 from closedloop.onboarding.classes import find_classes
 from closedloop.onboarding.commented import Noted
-from closedloop.onboarding.headers import read_headers
 from closedloop.onboarding.images import brought_to, in_words
 from closedloop.onboarding.pairing import Found, find_pairs
 from closedloop.onboarding.places import find_places, named_by_numbers

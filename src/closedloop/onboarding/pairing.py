@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from closedloop.data.npz import Header
 from closedloop.errors import DataError
-from closedloop.onboarding.headers import Header
 
 FORMS = "(N, H, W), (N, H, W, 1) or (N, H, W, 3) of uint8, or of floats from 0 to 1"
 LABELS = "(N,) of whole numbers from 0, or of text"

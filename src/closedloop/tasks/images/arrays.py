@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from closedloop.data.archives import damage_told
+from closedloop.data.npz import NPY, read_header
 from closedloop.data.spill import Spill, blocks, changed, fits
 from closedloop.errors import DataError
 from closedloop.tasks.images.archive import refuse_bomb
@@ -67,19 +68,18 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
 
 def _spilled(archive: zipfile.ZipFile, name: str, folder: Path) -> NDArray[Any] | None:
     """An array that is too large for memory, a block at a time; None for all others, which NumPy reads."""
-    entry = archive.getinfo(name if name in archive.NameToInfo else f"{name}.npy")
+    entry = archive.getinfo(name if name in archive.NameToInfo else name + NPY)
     if fits(entry.file_size):
         return None
     with archive.open(entry) as file:
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, columns_first, kind = header(file)
-        if columns_first or kind.hasobject or not shape or 0 in shape:
+        header = read_header(file, name)
+        if header.by_columns or header.dtype.hasobject or not header.shape or 0 in header.shape:
             return None
-        found, row = Spill(folder), math.prod(shape[1:]) * kind.itemsize
-        for block in blocks(shape[0], row):
+        count, *shape = header.shape
+        found, row = Spill(folder), math.prod(shape) * header.dtype.itemsize
+        for block in blocks(count, row):
             content = file.read((block.stop - block.start) * row)
-            found.add(np.frombuffer(content, kind).reshape(block.stop - block.start, *shape[1:]))
+            found.add(np.frombuffer(content, header.dtype).reshape(block.stop - block.start, *shape))
         file.read()  # to the end, where the checksum is compared
     return found.array()
 

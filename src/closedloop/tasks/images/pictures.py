@@ -15,6 +15,7 @@ Fit = Literal["pad", "crop", "stretch"]
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF")
 MOST_PIXELS = 50_000_000  # of one file; a few kB can promise a thousand times as many
 GREY = ("1", "L", "LA", "La")  # modes of Pillow; those of 16 bits besides
+LINE = 96  # level of what parts two images
 COLOUR = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 
 
@@ -104,3 +105,12 @@ def fitted(image: Levels, size: tuple[int, int], fit: Fit) -> Levels:
             f"of {image.shape[0]} x {image.shape[1]} pixels nothing is left in {height} x {width}"
         ) from None
     return np.asarray(changed)
+
+
+def tiled(images: Levels, columns: int) -> Levels:
+    """Images (N, H, W, …) in whole rows of so many, as one, with a grey line between neighbours."""
+    line = max(1, images.shape[1] // 16)
+    edge = [(0, 0), (0, line), (0, line), *[(0, 0)] * (images.ndim - 3)]
+    framed = np.pad(images[: len(images) // columns * columns or len(images)], edge, constant_values=LINE)
+    rows = [np.concatenate(list(framed[at : at + columns]), axis=1) for at in range(0, len(framed), columns)]
+    return np.concatenate(rows)[:-line, :-line]
