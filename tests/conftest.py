@@ -2,8 +2,6 @@
 
 import functools
 import os
-import runpy
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import in_process
 from closedloop import composition
 from closedloop.config import Params, parse
 from closedloop.paths import Paths
@@ -90,14 +89,11 @@ def run_stage(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     """run_stage(name, project) runs pipelines/<name>.py as DVC would, in this process."""
 
     def run(name: str, project: Project) -> Outcome:
-        monkeypatch.chdir(project.root)
-        monkeypatch.setattr(os, "environ", os.environ.copy())  # a stage sets variables for itself
-        monkeypatch.setattr(sys, "argv", [name])
+        monkeypatch.chdir(project.root)  # where the test then looks
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(ROOT / "pipelines" / f"{name}.py"), run_name="__main__")
+        code = in_process.run_stage(project.root, name)
         captured = capfd.readouterr()
-        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+        return Outcome(code, captured.out, captured.err)
 
     return run
 

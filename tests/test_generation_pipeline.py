@@ -3,9 +3,7 @@
 import base64
 import io
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,9 @@ from running_server import RunningServer, running
 from closedloop.files import read_json
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks.base import BadRecord
-from test_pipeline import ENVIRONMENT, checkout, closedloop
+from conftest import Outcome, Project
+from in_process import STAGES, run, watch
+from test_pipeline import checkout, closedloop
 
 JUDGE = ("trainer.max_epochs=8", "gate.min_accuracy=0.5", "gate.min_macro_f1=0.5", "gate.min_class_recall=0")
 SMALL = (
@@ -34,16 +34,20 @@ SMALL = (
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = checkout(tmp_path_factory.mktemp("generation") / "closedloop")
-    refused = closedloop(made, "run", "--task", "digits_gan", *SMALL)
-    assert refused.returncode == 1
-    assert "make run TASK=digits" in refused.stderr and "Traceback" not in refused.stderr
-    assert closedloop(made, "params", "--task", "digits", *JUDGE).returncode == 0
-    registered = [sys.executable, "-m", "dvc", "repro", "register@digits"]  # nobody watches the judge here
-    finished = subprocess.run(registered, cwd=made, env=ENVIRONMENT, text=True, capture_output=True, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    finished = closedloop(made, "run", "--task", "digits_gan", *SMALL)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run(made, "digits", *JUDGE, stages=STAGES[: STAGES.index("traffic")])  # nobody watches the judge here
+    run(made, "digits_gan", *SMALL)
     return made
+
+
+def test_without_its_judge_nothing_is_trained(
+    make_project: Callable[..., Project], run_stage: Callable[[str, Project], Outcome]
+) -> None:
+    project = make_project("digits_gan", *SMALL)
+    for name in ("acquire", "validate", "preprocess"):
+        assert run_stage(name, project).code == 0
+    refused = run_stage("train", project)
+    assert refused.code == 1
+    assert "make run TASK=digits" in refused.err and "Traceback" not in refused.err
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +92,8 @@ def test_each_epoch_leaves_a_picture_in_its_run(project: Path) -> None:
     assert Image.open(pictures[0]).size == (71, 71)
 
 
-@pytest.mark.slow
 def test_inverted_images_are_found(project: Path) -> None:
-    finished = closedloop(project, "monitor", "traffic.scenario=inversion", "traffic.severity=3")
-    assert finished.returncode == 3, finished.stdout + finished.stderr
-    closedloop(project, "params", "--task", "digits_gan", *SMALL)
+    assert watch(project, "traffic.scenario=inversion", "traffic.severity=3")["verdict"] == "drift"
 
 
 def test_a_seed_makes_the_same_images_however_many_are_asked_for(predictor: Predictor) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from closedloop.files import read_json
+from in_process import run, watch
 from test_pipeline import checkout, closedloop
 
 SMALL = ("trainer.max_epochs=8", "gate.min_r2=0.1", "gate.min_coverage=0.6", "monitor.min_labels=40")
@@ -13,9 +14,7 @@ SMALL = ("trainer.max_epochs=8", "gate.min_r2=0.1", "gate.min_coverage=0.6", "mo
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = checkout(tmp_path_factory.mktemp("numbers") / "closedloop")
-    finished = closedloop(made, "run", "--task", "diabetes", *SMALL)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "test mean absolute error " in finished.stdout
+    run(made, "diabetes", *SMALL)
     return made
 
 
@@ -34,12 +33,13 @@ def test_it_ends_with_a_champion_and_no_drift(project: Path) -> None:
     assert figures == {"training.png", "predicted.png", "residuals.png", "calibration.png", "mistakes.png"}
     card = (reports / "model_card.md").read_text()
     assert "a number with an interval" in card and "recall" not in card
+    assert "test mean absolute error " in closedloop(project, "summary").stdout
 
 
 def test_a_world_of_other_units_is_found(project: Path) -> None:
-    finished = closedloop(project, "monitor", "traffic.scenario=inflation", "traffic.severity=4")
-    assert finished.returncode == 3, finished.stdout + finished.stderr
-    assert "mean absolute error" in finished.stderr
+    report = watch(project, "traffic.scenario=inflation", "traffic.severity=4")
+    assert report["verdict"] == "drift"
+    assert any("mean absolute error" in reason for reason in report["reasons"])
 
 
 def test_imbalance_of_classes_is_no_scenario_of_numbers(project: Path) -> None:

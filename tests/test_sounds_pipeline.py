@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from closedloop.files import read_json
-from test_pipeline import checkout, closedloop, succeed
+from in_process import run, watch
+from test_pipeline import checkout
 
 SMALL = (
     *("trainer.max_epochs=4", "optimizer.lr=0.01", "augmentation=none", "model.filters=[8,16]", "model.hidden=24"),
@@ -17,12 +18,12 @@ SMALL = (
 @pytest.mark.usefixtures("mirror")
 def test_spoken_digits_end_with_a_champion_clean_traffic_and_drift_that_is_found(tmp_path: Path) -> None:
     project = checkout(tmp_path / "closedloop")
-    output = succeed(project, "run", "--task", "spoken_digits", *SMALL)
-    assert "spoken_digits version 1: champion" in output
+    run(project, "spoken_digits", *SMALL)
     report = project / "reports/spoken_digits"
+    assert read_json(report / "registration.json")["champion"] == 1
     assert read_json(report / "drift.json")["verdict"] == "clean"
     assert read_json(report / "preprocess.json")["parts"]["test"]["test"] == 300
     assert "data:image/png;base64," in (report / "validation.html").read_text()
-    shifted = closedloop(project, "monitor", "traffic.scenario=quiet")
-    assert shifted.returncode == 3, shifted.stdout + shifted.stderr
-    assert "loudness" in shifted.stderr
+    shifted = watch(project, "traffic.scenario=quiet")
+    assert shifted["verdict"] == "drift"
+    assert any("loudness" in reason for reason in shifted["reasons"])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from closedloop.files import read_json
-from test_pipeline import checkout, closedloop, succeed
+from in_process import run, watch
+from test_pipeline import checkout
 
 SMALL = (
     *("model=text_lstm", "model.width=16", "model.hidden=16", "trainer.max_epochs=2", "trainer.batch_size=64"),
@@ -18,12 +19,12 @@ SMALL = (
 @pytest.mark.usefixtures("mirror")
 def test_text_messages_end_with_a_champion_clean_traffic_and_drift_that_is_found(tmp_path: Path) -> None:
     project = checkout(tmp_path / "closedloop")
-    output = succeed(project, "run", "--task", "sms_spam", *SMALL)
-    assert "sms_spam version 1: champion" in output
+    run(project, "sms_spam", *SMALL)
     report = project / "reports/sms_spam"
+    assert read_json(report / "registration.json")["champion"] == 1
     assert read_json(report / "drift.json")["verdict"] == "clean"
     assert read_json(report / "preprocess.json")["dropped"] == 403
     assert "<pre>" in (report / "validation.html").read_text()
-    shifted = closedloop(project, "monitor", "traffic.scenario=shouting")
-    assert shifted.returncode == 3, shifted.stdout + shifted.stderr
-    assert "upper_share" in shifted.stderr
+    shifted = watch(project, "traffic.scenario=shouting")
+    assert shifted["verdict"] == "drift"
+    assert any("upper_share" in reason for reason in shifted["reasons"])
