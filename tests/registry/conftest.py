@@ -15,9 +15,12 @@ from closedloop.learning import training
 from closedloop.learning.record import Nowhere
 from closedloop.paths import Paths
 from closedloop.preparation.preprocessing import preprocess
+from closedloop.registration import register
 from closedloop.sources.acquire import acquire
 
 CONF = Path(__file__).parents[2] / "conf"
+LOW_FLOORS = {"min_accuracy": 0.05, "min_macro_f1": 0.0, "min_class_recall": 0.0, "max_calibration_error": 1.0}
+UseModel = Callable[[str], None]
 
 
 def train_into(root: Path, overrides: list[str]) -> None:
@@ -44,19 +47,52 @@ def trained_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"good": good, "bad": bad}
 
 
+@pytest.fixture(scope="session")
+def registered_models(trained_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The projects of the two models, each registered as the first version and champion of a registry of its own."""
+    registered = {}
+    for name, trained in trained_models.items():
+        root = tmp_path_factory.mktemp(f"registered-{name}") / "project"
+        shutil.copytree(trained, root)
+        with pytest.MonkeyPatch.context() as patch:
+            enter(root, patch)
+            assert register(changed(gate=LOW_FLOORS), Paths("digits"))["champion"] == 1
+        registered[name] = root
+    return registered
+
+
 @pytest.fixture
 def project(trained_models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: a project with the good model trained, and an empty registry."""
     root = tmp_path / "project"
     shutil.copytree(trained_models["good"], root)
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
+    enter(root, monkeypatch)
     return root
 
 
+def enter(root: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.chdir(root)
+    patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    patch.delenv("DVC_ROOT", raising=False)
+
+
 @pytest.fixture
-def use_model(trained_models: dict[str, Path], project: Path) -> Callable[[str], None]:
+def use_champion(registered_models: dict[str, Path], project: Path, use_model: UseModel) -> UseModel:
+    """Put the good or the bad model in place, registered as version 1 and champion.
+
+    The files of the registered model are those of all tests: none may change them.
+    """
+
+    def put(name: str) -> None:
+        use_model(name)
+        for file in ("reports/digits/registration.json", "mlflow.db"):
+            shutil.copy(registered_models[name] / file, project / file)
+
+    return put
+
+
+@pytest.fixture
+def use_model(trained_models: dict[str, Path], project: Path) -> UseModel:
     """Put the good or the bad model in place of the one that is there."""
 
     def put(name: str) -> None:
@@ -75,13 +111,14 @@ def use_model(trained_models: dict[str, Path], project: Path) -> Callable[[str],
 def params_with() -> Callable[..., Params]:
     """The project's params with some sections changed: params_with(gate={"min_accuracy": 0.5})."""
 
-    def change(**sections: dict[str, object]) -> Params:
-        content = yaml.safe_load(Path("params.yaml").read_text())
-        for section, values in sections.items():
-            content[section] |= values
-        return parse(content, "test")
+    return changed
 
-    return change
+
+def changed(**sections: dict[str, object]) -> Params:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    for section, values in sections.items():
+        content[section] |= values
+    return parse(content, "test")
 
 
 @pytest.fixture

@@ -28,11 +28,14 @@ def training_begun(params: Params, ago: int) -> None:
 
 @pytest.mark.parametrize(("moved", "promoted"), [(aliases.BY_HAND, False), ("a gain of +0.1", True)])
 def test_a_champion_chosen_by_hand_since_the_training_began_stays(
-    use_model: Callable[[str], None], params_with: Callable[..., Params], moved: str, promoted: bool
+    use_model: Callable[[str], None],
+    use_champion: Callable[[str], None],
+    params_with: Callable[..., Params],
+    moved: str,
+    promoted: bool,
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
-    use_model("bad")
-    register(params, PATHS)
+    use_champion("bad")
     use_model("good")
     training_begun(params, HOUR)
     aliases.move_champion(connect(params), "digits", 1, moved)
@@ -45,12 +48,12 @@ def test_a_champion_chosen_by_hand_since_the_training_began_stays(
 
 def test_a_training_begun_after_the_choice_is_judged_by_the_gate(
     use_model: Callable[[str], None],
+    use_champion: Callable[[str], None],
     params_with: Callable[..., Params],
     project: Path,  # noqa: ARG001  the folder
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
-    use_model("bad")
-    register(params, PATHS)
+    use_champion("bad")
     aliases.move_champion(connect(params), "digits", 1, aliases.BY_HAND)
     use_model("good")
     training_begun(params, -HOUR)

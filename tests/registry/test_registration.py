@@ -51,11 +51,10 @@ def test_a_first_model_below_a_floor_is_registered_but_not_promoted(params_with:
 
 
 def test_a_worse_model_is_refused_and_a_better_one_promoted(
-    use_model: Callable[[str], None], params_with: Callable[..., Params]
+    use_model: Callable[[str], None], use_champion: Callable[[str], None], params_with: Callable[..., Params]
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
-    use_model("bad")
-    assert register(params, PATHS)["champion"] == 1
+    use_champion("bad")
     use_model("good")
     better = register(params, PATHS)
     assert (better["version"], better["champion"], better["verdict"]) == (2, 2, "promoted")
@@ -65,9 +64,10 @@ def test_a_worse_model_is_refused_and_a_better_one_promoted(
     assert (worse["version"], worse["champion"], worse["verdict"]) == (1, 2, "refused")
 
 
-@pytest.mark.usefixtures("project")
-def test_registering_the_same_model_again_makes_no_second_version(params: Params) -> None:
-    register(params, PATHS)
+def test_registering_the_same_model_again_makes_no_second_version(
+    params: Params, use_champion: Callable[[str], None]
+) -> None:
+    use_champion("good")
     PATHS.report("registration.json").write_text('{"half')  # damaged: counts as none, like one that a kill prevented
     assert current_receipt(params, PATHS) is None
     again = register(params, PATHS)
@@ -77,15 +77,14 @@ def test_registering_the_same_model_again_makes_no_second_version(params: Params
     assert len(aliases.versions(store.connect(params), "digits")) == 1
 
 
-@pytest.mark.usefixtures("project")
-def test_a_lost_alias_or_version_is_noticed_and_mended(params: Params) -> None:
+def test_a_lost_alias_or_version_is_noticed_and_mended(params: Params, use_champion: Callable[[str], None]) -> None:
     def lose_alias() -> None:
         store.connect(params).delete_registered_model_alias("digits", "champion")
 
     def lose_version() -> None:
         store.connect(params).delete_model_version("digits", "1")
 
-    register(params, PATHS)
+    use_champion("good")
     for lose in (lose_alias, lose_version):
         lose()
         assert current_receipt(params, PATHS) is None
@@ -95,11 +94,10 @@ def test_a_lost_alias_or_version_is_noticed_and_mended(params: Params) -> None:
 
 
 def test_rollback_returns_step_by_step_and_the_receipt_follows(
-    use_model: Callable[[str], None], params_with: Callable[..., Params]
+    use_model: Callable[[str], None], use_champion: Callable[[str], None], params_with: Callable[..., Params]
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
-    use_model("bad")
-    register(params, PATHS)
+    use_champion("bad")
     with pytest.raises(RegistryError, match="no earlier champion"):
         aliases.rollback(params)
     use_model("good")
@@ -117,11 +115,10 @@ def test_rollback_returns_step_by_step_and_the_receipt_follows(
 
 
 def test_a_version_that_a_person_took_back_is_not_promoted_by_the_gate(
-    use_model: Callable[[str], None], params_with: Callable[..., Params]
+    use_model: Callable[[str], None], use_champion: Callable[[str], None], params_with: Callable[..., Params]
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
-    use_model("bad")
-    register(params, PATHS)
+    use_champion("bad")
     use_model("good")
     register(params, PATHS)
     aliases.rollback(params)
@@ -132,10 +129,10 @@ def test_a_version_that_a_person_took_back_is_not_promoted_by_the_gate(
 
 
 def test_a_lost_alias_does_not_make_the_next_model_the_first(
-    use_model: Callable[[str], None], params_with: Callable[..., Params]
+    use_model: Callable[[str], None], use_champion: Callable[[str], None], params_with: Callable[..., Params]
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
-    register(params, PATHS)
+    use_champion("good")
     use_model("bad")
     assert register(params, PATHS)["verdict"] == "refused"
     store.connect(params).delete_registered_model_alias("digits", "champion")
@@ -144,11 +141,10 @@ def test_a_lost_alias_does_not_make_the_next_model_the_first(
 
 
 def test_a_champion_trained_on_other_splits_is_not_compared_on_what_it_may_have_learnt(
-    use_model: Callable[[str], None], params_with: Callable[..., Params]
+    use_model: Callable[[str], None], use_champion: Callable[[str], None], params_with: Callable[..., Params]
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
-    use_model("bad")
-    register(params, PATHS)
+    use_champion("bad")
     store.connect(params).set_model_version_tag("digits", "1", "test_parts", json.dumps({"all": "another"}))
     use_model("good")
     receipt = register(params, PATHS)
@@ -172,9 +168,8 @@ def test_rollback_undoes_move_after_move() -> None:
     assert aliases.predecessor([], None, set()) is None
 
 
-@pytest.mark.usefixtures("project")
-def test_promoting_an_unknown_version_lists_the_known_ones(params: Params) -> None:
-    register(params, PATHS)
+def test_promoting_an_unknown_version_lists_the_known_ones(params: Params, use_champion: Callable[[str], None]) -> None:
+    use_champion("good")
     with pytest.raises(ConfigError, match="digits has no version 7; registered: 1"):
         aliases.promote(params, 7)
 
@@ -296,9 +291,9 @@ def test_checks_of_one_version_are_points_of_one_run(params: Params) -> None:
     assert steps == [0, 1]
 
 
-@pytest.mark.usefixtures("project")
-def test_the_model_answers_through_mlflow_as_well(params: Params) -> None:
-    register(params, PATHS)
+def test_the_model_answers_through_mlflow_as_well(params: Params, use_champion: Callable[[str], None]) -> None:
+    use_champion("good")
+    store.connect(params)
     model = mlflow.pyfunc.load_model("models:/digits@champion")
     example = model.input_example
     assert example is not None
