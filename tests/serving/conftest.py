@@ -1,17 +1,16 @@
 """Servers on the registered digits: one that tests of single requests share, and others of a test's own."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from running_server import RunningServer, running, write_params
+from running_server import MakeServer, RunningServer, running, write_params
 
 from closedloop.registry import store
 from registered_digits import Registry, digits_params
 
-MakeServer = Callable[..., RunningServer]
 LIMITS = (
     "serving.hosts=[Models.Example]",
     "serving.max_body_mb=0.2",

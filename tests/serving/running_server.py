@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,9 @@ def wait_until_answering(server: RunningServer) -> None:
             return
         assert time.monotonic() < deadline, "the server does not answer"
         time.sleep(0.05)
+
+
+MakeServer = Callable[..., RunningServer]
 
 
 @contextlib.contextmanager

@@ -6,13 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from running_server import HOST, PATIENCE, RunningServer, free_port, image, start, write_params
+from running_server import HOST, PATIENCE, MakeServer, RunningServer, free_port, image, start, write_params
 from starlette.requests import Request
 
 from closedloop.errors import ConfigError
 from closedloop.serving.auth import FEEDBACK, PREDICT, Keys, check_host, new_key
 from closedloop.serving.refusal import Refusal
-from conftest import MakeServer
 
 ASK, TELL = new_key(), new_key()
 

@@ -14,10 +14,19 @@ from dataclasses import dataclass, field
 import psutil
 import psycopg
 import pytest
-from running_server import HOST, JSON, PATIENCE, RunningServer, image, start, wait_until_answering, write_params
+from running_server import (
+    HOST,
+    JSON,
+    PATIENCE,
+    MakeServer,
+    RunningServer,
+    image,
+    start,
+    wait_until_answering,
+    write_params,
+)
 
 from closedloop.serving import events
-from conftest import MakeServer
 from registered_digits import Registry
 
 BODIES = [json.dumps({"image": image(row)}).encode() for row in range(8)]

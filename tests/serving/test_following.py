@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import onnx
 import pytest
-from running_server import RunningServer, image
+from running_server import MakeServer, RunningServer, image
 
 from closedloop.data.examples import LABEL
 from closedloop.judging import PROMOTED, judge
@@ -16,7 +16,6 @@ from closedloop.paths import Paths
 from closedloop.registry import aliases
 from closedloop.registry.challenge import challenge
 from closedloop.tasks.images.request import pixels
-from conftest import MakeServer
 from registered_digits import Registry, digits
 
 PATIENCE = 60.0  # seconds; a machine may be slow

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from running_server import RunningServer, image, label
+from running_server import MakeServer, RunningServer, image, label
 
 from closedloop.config import load
 from closedloop.prediction_log import reading
@@ -17,7 +17,6 @@ from closedloop.prediction_log.store import open_log
 from closedloop.registry.watch import model_files
 from closedloop.serving.predictor import Predictor
 from closedloop.tasks.images.request import encode_png, pixels
-from conftest import MakeServer
 from registered_digits import Registry, digits
 
 
