@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from closedloop.files import read_json
+from in_process import run, watch
 from pictures import write_shapes
-from test_pipeline import checkout, closedloop, succeed
+from test_pipeline import checkout, succeed
 
 QUICK = ("trainer.max_epochs=7", "model.filters=[8,16]", "model.dense=[32]", "evaluation.resamples=100")
 
@@ -15,11 +16,10 @@ def test_a_folder_of_colour_pictures_ends_with_a_champion_and_drift_that_is_foun
     (pictures / "README.txt").write_text("drawn by a test")
     told = " ".join(succeed(project, "new", "shapes", str(pictures)).split())
     assert "900 images" in told and "in colour" in told and "1 files cannot be read" in told, told
-    output = succeed(project, "run", "--task", "shapes", *QUICK)
-    assert "shapes version 1: champion" in output
+    run(project, "shapes", *QUICK)
     reports = project / "reports/shapes"
     assert read_json(reports / "evaluation.json")["metrics"]["accuracy"]["value"] > 0.6
+    assert read_json(reports / "registration.json")["champion"] == 1
     assert read_json(reports / "drift.json")["verdict"] == "clean"
     assert "broken.png" in (reports / "validation.html").read_text()
-    shifted = closedloop(project, "monitor", "traffic.scenario=tint")
-    assert shifted.returncode == 3, shifted.stdout + shifted.stderr
+    assert watch(project, "traffic.scenario=tint")["verdict"] == "drift"

@@ -216,9 +216,8 @@ def test_an_onnx_model_that_answers_otherwise_than_torch_is_refused(params: Para
     assert "gate.max_parity_error" in receipt["reasons"][0]
 
 
-def test_nothing_in_the_packaged_model_is_pickled(project: Path, params: Params) -> None:
-    register(params, PATHS)
-    files = [file for file in (project / "mlartifacts").rglob("*") if file.is_file()]
+def test_nothing_in_the_packaged_model_is_pickled(registered_models: dict[str, Path]) -> None:
+    files = [file for file in (registered_models["good"] / "mlartifacts").rglob("*") if file.is_file()]
     assert any(file.name == "model.onnx" for file in files)
     assert not [file for file in files if file.suffix in (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib")]
     # a pickle of protocol 2 or later begins with 0x80 and its number
