@@ -106,8 +106,9 @@ report: $(STAMP)  ## what a retraining has changed, as Markdown   [ARGS=--base=m
 plots: $(STAMP)  ## draw the DVC plots into one page that works offline
 	@$(BIN)/closedloop plots
 
+# three workers on two cores: many tests wait for a server, a lock or a disk
 test: $(STAMP)  ## the tests (under ten minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

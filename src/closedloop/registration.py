@@ -188,7 +188,7 @@ def _version(client: Any, params: Params, paths: Paths, run: Run, digest: str) -
 
     name = params.task.name
     version = find_version(client, name, digest)
-    if version is not None and _loads(client, name, version):
+    if version is not None and _loads(params, version):
         return version
     preprocessor = get_task(params.task.kind).load_preprocessor(paths.preprocessor)
     predictor = Predictor.load(paths.model / "model.onnx", paths.preprocessor)
@@ -198,9 +198,9 @@ def _version(client: Any, params: Params, paths: Paths, run: Run, digest: str) -
     return int(mlflow.register_model(model_uri, name, tags=tags).version)
 
 
-def _loads(client: Any, name: str, version: int) -> bool:
+def _loads(params: Params, version: int) -> bool:
     try:
-        load_version(client, name, version)
+        load_version(params, version)
         return True
     except RegistryError as error:
         print(f"registering anew: {error}")
@@ -245,7 +245,7 @@ def _compare(
     ids = zip(examples.column(ID).to_pylist(), part_names(examples), strict=True)
     recent = [example for example, part in ids if part not in known]
     try:
-        predictor = load_version(client, name, champion).predictor
+        predictor = load_version(params, champion).predictor
         judged_by = read_json(paths.report("evaluation.json")).get("judge", {}).get("version")
         theirs = assess(predictor, examples, params, load_judge(params, judged_by))
         return *compare_by_parts(read_answers(paths.predictions), theirs, recent, params.gate), ""

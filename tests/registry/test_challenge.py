@@ -45,6 +45,6 @@ def test_what_cannot_challenge_is_refused(registry: Registry) -> None:
     with pytest.raises(ConfigError, match="no version 4; registered: 1, 2"):
         challenge(params, 4)
     (registry.folder(strong) / "artifacts/model.onnx").write_bytes(b"cut")
-    with pytest.raises(RegistryError, match="version 2 of digits cannot be loaded"):
+    with pytest.raises(RegistryError, match="version 2 of digits is not usable"):
         challenge(params, strong)
     assert alias_version(params, "challenger") is None

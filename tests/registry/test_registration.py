@@ -1,7 +1,7 @@
 """From a trained model to a champion: the gate, the receipt, and a registry that is lost, locked or tampered with."""
 
 import json
-import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,18 +12,18 @@ import pytest
 from closedloop.config import Params
 from closedloop.data.examples import read_examples
 from closedloop.errors import ConfigError, RegistryError
-from closedloop.files import read_json
+from closedloop.files import read_json, write_json
 from closedloop.paths import Paths
 from closedloop.receipt import current_receipt
 from closedloop.registration import register
 from closedloop.registry import aliases, store
 from closedloop.registry.listing import list_versions
 from closedloop.registry.quick_look import quick_look
-from closedloop.registry.runs import Run, log_monitoring, training_run
 from closedloop.serving.predictor import Predictor
 
 PATHS = Paths("digits")
 LOW_FLOORS = {"min_accuracy": 0.05, "min_macro_f1": 0.0, "min_class_recall": 0.0, "max_calibration_error": 1.0}
+HOUR = 3_600_000  # milliseconds
 
 
 @pytest.mark.usefixtures("project")
@@ -224,72 +224,6 @@ def test_nothing_in_the_packaged_model_is_pickled(registered_models: dict[str, P
     assert not [file for file in files if file.read_bytes()[:1] == b"\x80"]
 
 
-def test_a_locked_store_is_named_with_what_to_do(
-    project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.connect(params)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db?timeout=0.2")  # waits less than the usual 20 s
-    blocker = sqlite3.connect(project / "mlflow.db", isolation_level=None)
-    blocker.execute("PRAGMA journal_mode=DELETE")
-    blocker.execute("BEGIN EXCLUSIVE")
-    try:
-        with pytest.raises(RegistryError, match="another program holds it locked"):
-            store.connect(params)
-    finally:
-        blocker.close()
-
-
-def test_a_password_in_the_address_of_the_store_is_not_shown() -> None:
-    with pytest.raises(RegistryError) as raised, store.translated("postgresql://user:secret@host/mlflow"):
-        raise sqlite3.OperationalError("no such host")
-    assert "secret" not in str(raised.value) and "host/mlflow" in str(raised.value)
-
-
-def test_a_damaged_store_is_named_with_what_to_do(project: Path, params: Params) -> None:
-    (project / "mlflow.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(RegistryError, match="the file is damaged: move it away"):
-        store.connect(params)
-
-
-@pytest.mark.usefixtures("project")
-def test_runs_that_a_dead_process_left_running_are_ended(params: Params) -> None:
-    with training_run(params, None) as orphan:
-        pass
-    client = store.connect(params)
-    client.update_run(orphan.id, status="RUNNING")
-    host = client.get_run(orphan.id).data.tags["closedloop.process"].partition(":")[0]
-    client.set_tag(orphan.id, "closedloop.process", f"{host}:999999999")
-    with pytest.raises(RuntimeError), training_run(params, None) as failing:
-        raise RuntimeError
-    assert client.get_run(orphan.id).info.status == "KILLED"
-    assert client.get_run(failing.id).info.status == "FAILED"
-
-
-@pytest.mark.usefixtures("project")
-def test_a_resumed_training_goes_on_in_its_run(params: Params) -> None:
-    with training_run(params, None) as first:
-        first.log({"train/loss": 2.0}, 1)
-    with training_run(params, first.id) as second:
-        second.log({"train/loss": 1.0}, 2)
-    assert second.id == first.id
-    told = store.connect(params).get_run(first.id).data.tags["mlflow.note.content"]
-    assert told == "`make run TASK=digits ARGS='trainer.max_epochs=12'`"
-    history = store.connect(params).get_metric_history(first.id, "train/loss")
-    assert [(metric.step, metric.value) for metric in history] == [(1, 2.0), (2, 1.0)]
-
-
-@pytest.mark.usefixtures("project")
-def test_checks_of_one_version_are_points_of_one_run(params: Params) -> None:
-    for value in (0.1, 0.2):
-        log_monitoring(params, 3, {"drift/share": value}, [])
-    client = store.connect(params)
-    experiment = client.get_experiment_by_name("digits").experiment_id
-    runs = client.search_runs([experiment], "attributes.run_name = 'monitor version 3'")
-    assert len(runs) == 1
-    steps = [metric.step for metric in client.get_metric_history(Run(client, runs[0].info.run_id).id, "drift/share")]
-    assert steps == [0, 1]
-
-
 def test_the_model_answers_through_mlflow_as_well(params: Params, use_champion: Callable[[str], None]) -> None:
     use_champion("good")
     store.connect(params)
@@ -299,3 +233,45 @@ def test_the_model_answers_through_mlflow_as_well(params: Params, use_champion: 
     answers = model.predict(example)
     assert list(answers.columns) == ["class", "confidence", "probabilities"]
     assert model.metadata.signature.inputs.input_names() == ["image"]
+
+
+def training_begun(params: Params, ago: int) -> None:
+    """The trained model comes from a run that began so many milliseconds ago."""
+    client = store.connect(params)
+    experiment = client.get_experiment_by_name("digits").experiment_id
+    run = client.create_run(experiment, start_time=int(time.time() * 1000) - ago)
+    write_json(PATHS.run, {"run_id": run.info.run_id, "seconds": 1.0})
+
+
+@pytest.mark.parametrize(("moved", "promoted"), [(aliases.BY_HAND, False), ("a gain of +0.1", True)])
+def test_a_champion_chosen_by_hand_since_the_training_began_stays(
+    use_model: Callable[[str], None],
+    use_champion: Callable[[str], None],
+    params_with: Callable[..., Params],
+    moved: str,
+    promoted: bool,
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    use_champion("bad")
+    use_model("good")
+    training_begun(params, HOUR)
+    aliases.move_champion(store.connect(params), "digits", 1, moved)
+    receipt = register(params, PATHS)
+    assert (receipt["verdict"], receipt["champion"]) == (("promoted", 2) if promoted else ("refused", 1))
+    if not promoted:
+        assert receipt["reasons"][0].startswith("version 1 was made champion by hand at 20")
+        assert "`make promote VERSION=2` puts this version in its place" in receipt["reasons"][0]
+
+
+def test_a_training_begun_after_the_choice_is_judged_by_the_gate(
+    use_model: Callable[[str], None],
+    use_champion: Callable[[str], None],
+    params_with: Callable[..., Params],
+    project: Path,  # noqa: ARG001  the folder
+) -> None:
+    params = params_with(gate=LOW_FLOORS)
+    use_champion("bad")
+    aliases.move_champion(store.connect(params), "digits", 1, aliases.BY_HAND)
+    use_model("good")
+    training_begun(params, -HOUR)
+    assert register(params, PATHS)["champion"] == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from running_server import write_params
 
 from closedloop.config import Params
 from closedloop.errors import RegistryError
@@ -26,6 +27,7 @@ from closedloop.registry.watch import (
     model_files,
     stored_version,
     version_folder,
+    version_tags,
 )
 from registered_digits import Registry, digits_params, package_digits
 
@@ -42,9 +44,10 @@ def test_sqlite_agrees_with_the_client(registry: Registry) -> None:
         assert stored_version(params, version) == Stored(
             client.get_model_version_download_uri("digits", str(version)), tags["digest"]
         )
+        assert version_tags(params, version) == tags
         assert version_folder(params, version) == registry.folder(version)
     client.delete_model_version("digits", str(first))  # which drops its alias
-    assert stored_version(params, first) is None
+    assert stored_version(params, first) is None and version_tags(params, first) == {}
     assert alias_version(params, "champion") is None
     with pytest.raises(RegistryError, match=f"no version {first} of digits; `make models`"):
         version_folder(params, first)
@@ -59,7 +62,7 @@ def test_a_version_whose_files_are_missing_or_altered_is_refused(registry: Regis
     with pytest.raises(RegistryError, match="not those that were registered"):
         version_folder(registry.params, version)
     with pytest.raises(RegistryError, match="not those that were registered"):
-        aliases.load_version(registry.client, "digits", version)
+        aliases.load_version(registry.params, version)
     preprocessor.unlink()
     with pytest.raises(RegistryError, match=r"preprocessor.json is missing"):
         version_folder(registry.params, version)
@@ -97,6 +100,19 @@ def test_a_locked_store_is_an_error_with_words(registry: Registry, monkeypatch: 
         blocker.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RegistryError, match="locked"):
             alias_version(registry.params, "champion")
+
+
+def test_the_champion_is_loaded_without_mlflow(registry: Registry) -> None:
+    registry.point("champion", registry.add("strong"))
+    write_params(registry.root)
+    code = (
+        "import sys; from pathlib import Path; from closedloop.config import load;"
+        "from closedloop.registry.aliases import load_champion;"
+        "assert load_champion(load(Path('params.yaml'))).version == 1;"
+        "print(sorted({'mlflow', 'torch'} & {*sys.modules}))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
 
 
 @pytest.fixture
@@ -141,6 +157,8 @@ def test_a_server_agrees_with_the_client_and_its_files_are_fetched(server: Param
     assert stored == Stored(client.get_model_version_download_uri("digits", str(version)), digest)
     assert stored.local is None
     assert stored_version(server, version + 1) is None
+    assert version_tags(server, version) == client.get_model_version("digits", str(version)).tags
+    assert version_tags(server, version + 1) == {}
 
     folder = version_folder(server, version)
     assert folder == tmp_path / "work/serving/digits" / str(version)

@@ -105,7 +105,7 @@ def test_an_alias_that_flaps_while_requests_are_answered_fails_none_of_them(
     test = digits(TESTED_FROM, TESTED_FROM + 5)
     requests = quick.champion.predictor.preprocessor.encode(test)  # type: ignore[union-attr]
     expected = {
-        version: aliases.load_version(registry.client, "digits", version).predictor.predict(requests)
+        version: aliases.load_version(registry.params, version).predictor.predict(requests)
         for version in (weak, strong)
     }
     seen: set[int] = set()
@@ -265,7 +265,7 @@ def test_another_model_under_the_same_number_is_followed(registry: Registry, qui
     registry.point("champion", 1)
     quick.load_now()
     assert quick.champion is not before and quick.problem is None
-    strong = aliases.load_version(registry.client, "digits", 1).predictor
+    strong = aliases.load_version(registry.params, 1).predictor
     assert np.array_equal(quick.champion.predictor.answers(test), strong.answers(test))  # type: ignore[union-attr]
     again = quick.champion
     quick.load_now()

@@ -73,7 +73,7 @@ def writer(engine: Engine) -> Iterator[LogWriter]:
 def test_shadow_answers_are_those_of_the_challenger(registry: Registry, engine: Engine, writer: LogWriter) -> None:
     from closedloop.registry.aliases import load_version
 
-    predictor = load_version(registry.client, "digits", registry.add("strong")).predictor
+    predictor = load_version(registry.params, registry.add("strong")).predictor
     records = predictor.preprocessor.encode(digits(TESTED_FROM, TESTED_FROM + 6))
     ids = [new_id() for _ in records]
     shadow = Shadow(writer)

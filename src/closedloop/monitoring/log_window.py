@@ -153,10 +153,7 @@ def reference_examples(test: pa.Table, known: Collection[str], min_rows: int) ->
 def load_answering(params: Params, version: int) -> Answering:
     """Load a version from the registry. Raises RegistryError when it or its files are gone."""
     from closedloop.registry.aliases import load_version
-    from closedloop.registry.store import connect, tracking_uri, translated
+    from closedloop.registry.watch import version_tags
 
-    client, name = connect(params), params.task.name
-    with translated(tracking_uri(params)):
-        predictor = load_version(client, name, version).predictor
-        tags = client.get_model_version(name, str(version)).tags
-    return Answering(version, predictor, frozenset(json.loads(tags.get(TAG, "{}"))))
+    parts = json.loads(version_tags(params, version).get(TAG, "{}"))
+    return Answering(version, load_version(params, version).predictor, frozenset(parts))

@@ -46,13 +46,14 @@ def check(path: Path, task: str | None, overrides: Sequence[str], conf: Path = P
 
 def _next_window(params: Params) -> list[str] | str:
     from closedloop.monitoring.outage import outage
-    from closedloop.monitoring.recording import raise_alert
     from closedloop.prediction_log.store import open_log
 
     engine = open_log(params)
     try:
         found = next_window(params, engine)
         if isinstance(found, str) and (failing := outage(params, engine)):
+            from closedloop.monitoring.recording import raise_alert  # and with it pandas
+
             raise_alert(params, Paths(params.task.name), failing, None)
             raise DriftFound(f"the server fails: {'; '.join(failing['reasons'])}")
         return found

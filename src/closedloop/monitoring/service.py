@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from closedloop.config import Monitor
 
@@ -25,7 +25,7 @@ def share_at_least(events: int, trials: int, confidence: float) -> float:
     It exceeds the true share in at most 1 - confidence of all samples; Wilson's interval does so more often where
     events are rare, and there alarms are raised.
     """
-    return float(beta.ppf(1 - confidence, events, trials - events + 1)) if events else 0.0
+    return float(betaincinv(events, trials - events + 1, 1 - confidence)) if events else 0.0
 
 
 def judge_service(latency_ms: ArrayLike, requests: Mapping[int, int], config: Monitor) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 import json
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from closedloop.config import Params
 from closedloop.errors import ConfigError, DataError, RegistryError
 from closedloop.registry.store import CHAMPION, UTC_SECOND, connect, registry_lock, tracking_uri, translated
-from closedloop.registry.watch import find_flaw, model_files
+from closedloop.registry.watch import alias_version, model_files, unusable, version_folder
 from closedloop.serving.predictor import Predictor
 
 BY_HAND = "promoted by hand"
@@ -57,40 +56,26 @@ def find_version(client: Any, name: str, digest: str) -> int | None:
     return next((int(entry.version) for entry in versions(client, name) if entry.tags.get("digest") == digest), None)
 
 
-def load_version(client: Any, name: str, version: int) -> Champion:
-    """Load a version's model from its artifacts.
+def load_version(params: Params, version: int) -> Champion:
+    """Load a version's model from its files.
 
-    Raises RegistryError when the version or its files are gone, or the files are not those that were registered.
+    Raises RegistryError when the version or its files are gone, do not load, or are not those that were registered.
     """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
     try:
-        digest = client.get_model_version(name, str(version)).tags.get("digest")  # raises where there is none
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}"))
-        flaw = find_flaw(folder, digest)
-        if flaw:
-            raise DataError(flaw)
-        return Champion(version, Predictor.load(*model_files(folder)))
-    except (MlflowException, DataError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise RegistryError(
-            f"version {version} of {name} cannot be loaded ({reason}); `make run` registers the trained model anew, "
-            "`make rollback` returns to the version before"
-        ) from error
+        return Champion(version, Predictor.load(*model_files(version_folder(params, version))))
+    except (DataError, OSError) as error:
+        raise RegistryError(unusable(params.task.name, version, str(error).splitlines()[0])) from error
 
 
 def load_champion(params: Params) -> Champion:
     """The champion of a task.
 
-    Raises RegistryError when there is none.
+    Raises RegistryError when there is none, or as `load_version` does.
     """
-    client = connect(params)
-    with translated(tracking_uri(params)):
-        version = champion_version(client, params.task.name)
-        if version is None:
-            raise RegistryError(f"there is no champion of {params.task.name}; `make run` trains and registers one")
-        return load_version(client, params.task.name, version)
+    version = alias_version(params, CHAMPION)
+    if version is None:
+        raise RegistryError(f"there is no champion of {params.task.name}; `make run` trains and registers one")
+    return load_version(params, version)
 
 
 def moves(client: Any, name: str) -> list[Move]:
@@ -123,7 +108,7 @@ def promote(params: Params, version: int) -> Move:
             raise ConfigError(f"{name} has no version {version}; registered: {listed}. `make models` shows them")
         if champion_version(client, name) == version:
             raise ConfigError(f"version {version} of {name} is the champion already")
-        load_version(client, name, version)
+        load_version(params, version)
         move_champion(client, name, version, BY_HAND)
         return moves(client, name)[-1]
 
@@ -140,7 +125,7 @@ def rollback(params: Params) -> Move:
         target = predecessor(moves(client, name) if known else [], current, known)
         if target is None:
             raise RegistryError(f"{name} has no earlier champion to return to; `make models` shows the versions")
-        load_version(client, name, target)
+        load_version(params, target)
         move_champion(client, name, target, f"{ROLLED_BACK} {current}" if current else "the alias was lost")
         return moves(client, name)[-1]
 

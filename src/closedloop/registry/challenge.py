@@ -24,7 +24,7 @@ def challenge(params: Params, version: int) -> None:
             raise RegistryError(f"{name} has no champion to challenge; `make promote VERSION={version}` makes it one")
         if champion == version:
             raise ConfigError(f"version {version} of {name} is the champion; another one can challenge it")
-        load_version(client, name, version)
+        load_version(params, version)
         client.set_registered_model_alias(name, CHALLENGER, str(version))
 
 

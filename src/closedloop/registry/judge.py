@@ -5,8 +5,8 @@ from closedloop.errors import RegistryError
 from closedloop.evaluation.judge import Judge
 from closedloop.evaluation.parts import CONTENTS
 from closedloop.paths import Paths
-from closedloop.registry.store import CHAMPION, connect
-from closedloop.registry.watch import alias_version, model_files, version_folder
+from closedloop.registry.store import CHAMPION
+from closedloop.registry.watch import alias_version, model_files, version_folder, version_tags
 from closedloop.tasks import get_task
 from closedloop.tasks.images.generator import GeneratorPreprocessor
 
@@ -22,8 +22,7 @@ def load_judge(params: Params, version: int | None = None) -> Judge | None:
     of_judge = params.model_copy(update={"task": params.task.model_copy(update={"name": name})})
     version = version or _champion(of_judge)
     files = model_files(version_folder(of_judge, version))
-    tags = connect(of_judge).get_model_version(name, str(version)).tags
-    return Judge.load(name, version, *files, tags.get(CONTENTS))
+    return Judge.load(name, version, *files, version_tags(of_judge, version).get(CONTENTS))
 
 
 def require_judge(params: Params, paths: Paths) -> None:

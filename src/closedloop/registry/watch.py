@@ -13,6 +13,7 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,11 @@ VERSION = """
 SELECT COALESCE(NULLIF(v.storage_location, ''), v.source), t.value FROM model_versions v
 LEFT JOIN model_version_tags t ON t.name = v.name AND t.version = v.version AND t.key = 'digest'
 WHERE v.name = :name AND v.version = :version AND v.current_stage != 'Deleted_Internal'
+"""
+TAGS = """
+SELECT t.key, t.value FROM model_version_tags t
+JOIN model_versions v ON v.name = t.name AND v.version = t.version AND v.current_stage != 'Deleted_Internal'
+WHERE t.name = :name AND t.version = :version
 """
 NONE_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's two words for an alias that is not set
 
@@ -102,6 +108,18 @@ def stored_version(params: Params, version: int) -> Stored | None:
     return Stored(place["artifact_uri"], _tags(found["model_version"]).get("digest"))
 
 
+def version_tags(params: Params, version: int) -> dict[str, str]:
+    """The tags of a version; empty where there is no such version.
+
+    Raises RegistryError when the store does not answer.
+    """
+    uri, name = tracking_uri(params), params.task.name
+    if not _is_http(uri):
+        return {key: value or "" for key, value in _rows(uri, TAGS, name=name, version=version)}
+    found = _ask(uri, "model-versions/get", name=name, version=version)
+    return _tags(found["model_version"]) if found else {}
+
+
 def version_folder(params: Params, version: int) -> Path:
     """The folder of a version's MLflow model on this machine, with the model proven to be the one registered.
 
@@ -121,8 +139,16 @@ def version_folder(params: Params, version: int) -> Path:
         folder = fetched(stored, project_root() / "work" / "serving" / name / str(version), tracking_uri(params))
     flaw = find_flaw(folder, stored.digest)
     if flaw:
-        raise RegistryError(f"version {version} of {name} is not usable: {flaw}; `make run` registers the model anew")
+        raise RegistryError(unusable(name, version, flaw))
     return folder
+
+
+def unusable(name: str, version: int, flaw: str) -> str:
+    """What is said of a version that cannot be used."""
+    return (
+        f"version {version} of {name} is not usable: {flaw}; `make run` registers the trained model anew, "
+        "`make rollback` returns to the version before"
+    )
 
 
 def find_flaw(folder: Path, digest: str | None) -> str:
@@ -156,26 +182,31 @@ def _is_http(uri: str) -> bool:
 
 def _row(uri: str, query: str, **values: Any) -> Any:
     """The first row of a query against MLflow's tables, or None."""
+    return next(iter(_rows(uri, query, **values)), None)
+
+
+def _rows(uri: str, query: str, **values: Any) -> Sequence[Any]:
     file = sqlite_file(uri)
     if file is None:
-        return _row_from_server(uri, query, values)
+        return _rows_from_server(uri, query, values)
     file = file.with_name(file.name.partition("?")[0])  # behind it stand options for SQLAlchemy
     if not file.is_file():
         raise RegistryError(f"there is no MLflow store {file} yet; `make run` makes it")
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as database:
-            return database.execute(query, values).fetchone()
+            return database.execute(query, values).fetchall()
     except sqlite3.Error as error:
         raise _unanswered(uri, str(error)) from error
 
 
-def _row_from_server(uri: str, query: str, values: dict[str, Any]) -> Any:
+def _rows_from_server(uri: str, query: str, values: dict[str, Any]) -> Sequence[Any]:
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         with _engine(uri).connect() as connection:
-            return connection.execute(text(query), values).fetchone()
+            found: Sequence[Any] = connection.execute(text(query), values).fetchall()
+            return found
     except (SQLAlchemyError, ImportError) as error:  # ImportError: its driver is not installed
         raise _unanswered(uri, str(error)) from error
 
