@@ -20,7 +20,7 @@ pytest_plugins = ["registered_digits", "postgres_cluster"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The whole pipeline's tests first: with two workers whoever gets the longest file last would end alone."""
+    """The whole pipeline's tests first: whoever gets the longest file last would end alone."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 

@@ -44,7 +44,9 @@ def watch(project: Path, *overrides: str) -> dict[str, Any]:
     params = project / "params.yaml"
     before = params.read_bytes()
     task, recorded = composition.current(params)
-    run(project, task, *composition.merged(recorded, overrides), stages=WATCHING)
-    params.write_bytes(before)
+    try:
+        run(project, task, *composition.merged(recorded, overrides), stages=WATCHING)
+    finally:
+        params.write_bytes(before)
     report: dict[str, Any] = read_json(project / "reports" / task / "drift.json")
     return report

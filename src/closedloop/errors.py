@@ -34,6 +34,10 @@ class RegistryError(ClosedLoopError):
     transient = True
 
 
+class StoreUnanswered(RegistryError):
+    """The MLflow store does not answer: what it holds is not known, and may well be in order."""
+
+
 class LogError(ClosedLoopError):
     """The prediction log cannot be read or written."""
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from closedloop.config import Params
 from closedloop.data.examples import ID, read_examples
 from closedloop.data.tensors import read_tensors
-from closedloop.errors import ClosedLoopError, RegistryError
+from closedloop.errors import ClosedLoopError, RegistryError, StoreUnanswered
 from closedloop.evaluation.answers import read_answers
 from closedloop.evaluation.assessment import assess
 from closedloop.evaluation.comparison import Comparison
@@ -202,6 +202,8 @@ def _loads(params: Params, version: int) -> bool:
     try:
         load_version(params, version)
         return True
+    except StoreUnanswered:
+        raise
     except RegistryError as error:
         print(f"registering anew: {error}")
         return False
@@ -249,5 +251,7 @@ def _compare(
         judged_by = read_json(paths.report("evaluation.json")).get("judge", {}).get("version")
         theirs = assess(predictor, examples, params, load_judge(params, judged_by))
         return *compare_by_parts(read_answers(paths.predictions), theirs, recent, params.gate), ""
+    except StoreUnanswered:
+        raise
     except ClosedLoopError as error:
         return None, None, f"it cannot be compared with: {error}"

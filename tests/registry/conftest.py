@@ -1,7 +1,9 @@
 """A trained and evaluated digits project, made once; each test works on a copy with a registry of its own."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,13 +82,15 @@ def enter(root: Path, patch: pytest.MonkeyPatch) -> None:
 def use_champion(registered_models: dict[str, Path], project: Path, use_model: UseModel) -> UseModel:
     """Put the good or the bad model in place, registered as version 1 and champion.
 
-    The files of the registered model are those of all tests: none may change them.
+    The files of that version are those of all tests: none may change them. Others go into the test's own folder.
     """
 
     def put(name: str) -> None:
         use_model(name)
         for file in ("reports/digits/registration.json", "mlflow.db"):
             shutil.copy(registered_models[name] / file, project / file)
+        with closing(sqlite3.connect(project / "mlflow.db")) as database, database:
+            database.execute("UPDATE experiments SET artifact_location = ?", (str(project / "mlartifacts/digits"),))
 
     return put
 

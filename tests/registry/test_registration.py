@@ -11,7 +11,7 @@ import pytest
 
 from closedloop.config import Params
 from closedloop.data.examples import read_examples
-from closedloop.errors import ConfigError, RegistryError
+from closedloop.errors import ConfigError, RegistryError, StoreUnanswered
 from closedloop.files import read_json, write_json
 from closedloop.paths import Paths
 from closedloop.receipt import current_receipt
@@ -74,6 +74,19 @@ def test_registering_the_same_model_again_makes_no_second_version(
     # the same receipt as if nothing had happened
     assert (again["version"], again["champion"], again["verdict"]) == (1, 1, "promoted")
     assert again["reasons"] == ["the first champion: every floor is met"]
+    assert len(aliases.versions(store.connect(params), "digits")) == 1
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_one_that_has_lost_the_version(
+    params: Params, use_champion: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_arguments: object) -> None:
+        raise StoreUnanswered("the MLflow store does not answer")
+
+    use_champion("good")
+    monkeypatch.setattr("closedloop.registration.load_version", silent)
+    with pytest.raises(StoreUnanswered):
+        register(params, PATHS)
     assert len(aliases.versions(store.connect(params), "digits")) == 1
 
 

@@ -3,16 +3,10 @@
 MLflow's tables are read directly, or its REST API is asked; tests hold both against the answers of its client.
 """
 
-import base64
 import functools
 import hashlib
-import json
-import os
 import sqlite3
-import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,10 +16,9 @@ from typing import Any
 from closedloop.config import Params
 from closedloop.errors import RegistryError
 from closedloop.files import sha256, sha256_tree
+from closedloop.registry.rest import SECONDS, ask, is_http, unanswered
 from closedloop.registry.store import project_root, sqlite_file, tracking_uri
-from closedloop.sources.transport import public
 
-SECONDS = 5  # that a store may take to answer
 ALIAS = """
 SELECT a.version, COALESCE(NULLIF(v.storage_location, ''), v.source), t.value FROM registered_model_aliases a
 LEFT JOIN model_versions v ON v.name = a.name AND v.version = a.version
@@ -42,7 +35,6 @@ SELECT t.key, t.value FROM model_version_tags t
 JOIN model_versions v ON v.name = t.name AND v.version = t.version AND v.current_stage != 'Deleted_Internal'
 WHERE t.name = :name AND t.version = :version
 """
-NONE_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's two words for an alias that is not set
 
 
 @dataclass(frozen=True)
@@ -82,10 +74,10 @@ def alias_target(params: Params, alias: str) -> Target | None:
     Raises RegistryError when the store does not answer.
     """
     uri, name = tracking_uri(params), params.task.name
-    if not _is_http(uri):
+    if not is_http(uri):
         row = _row(uri, ALIAS, name=name, alias=alias)
         return Target(int(row[0]), row[1], row[2]) if row else None
-    answer = _ask(uri, "registered-models/alias", name=name, alias=alias)
+    answer = ask(uri, "registered-models/alias", name=name, alias=alias)
     if not answer:
         return None
     found = answer["model_version"]
@@ -98,11 +90,11 @@ def stored_version(params: Params, version: int) -> Stored | None:
     Raises RegistryError when the store does not answer.
     """
     uri, name = tracking_uri(params), params.task.name
-    if not _is_http(uri):
+    if not is_http(uri):
         row = _row(uri, VERSION, name=name, version=version)
         return Stored(*row) if row else None
-    found = _ask(uri, "model-versions/get", name=name, version=version)
-    place = _ask(uri, "model-versions/get-download-uri", name=name, version=version)
+    found = ask(uri, "model-versions/get", name=name, version=version)
+    place = ask(uri, "model-versions/get-download-uri", name=name, version=version)
     if not found or not place:
         return None
     return Stored(place["artifact_uri"], _tags(found["model_version"]).get("digest"))
@@ -114,9 +106,9 @@ def version_tags(params: Params, version: int) -> dict[str, str]:
     Raises RegistryError when the store does not answer.
     """
     uri, name = tracking_uri(params), params.task.name
-    if not _is_http(uri):
+    if not is_http(uri):
         return {key: value or "" for key, value in _rows(uri, TAGS, name=name, version=version)}
-    found = _ask(uri, "model-versions/get", name=name, version=version)
+    found = ask(uri, "model-versions/get", name=name, version=version)
     return _tags(found["model_version"]) if found else {}
 
 
@@ -176,10 +168,6 @@ def _tags(version: dict[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])}
 
 
-def _is_http(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
 def _row(uri: str, query: str, **values: Any) -> Any:
     """The first row of a query against MLflow's tables, or None."""
     return next(iter(_rows(uri, query, **values)), None)
@@ -196,7 +184,7 @@ def _rows(uri: str, query: str, **values: Any) -> Sequence[Any]:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as database:
             return database.execute(query, values).fetchall()
     except sqlite3.Error as error:
-        raise _unanswered(uri, str(error)) from error
+        raise unanswered(uri, str(error)) from error
 
 
 def _rows_from_server(uri: str, query: str, values: dict[str, Any]) -> Sequence[Any]:
@@ -208,7 +196,7 @@ def _rows_from_server(uri: str, query: str, values: dict[str, Any]) -> Sequence[
             found: Sequence[Any] = connection.execute(text(query), values).fetchall()
             return found
     except (SQLAlchemyError, ImportError) as error:  # ImportError: its driver is not installed
-        raise _unanswered(uri, str(error)) from error
+        raise unanswered(uri, str(error)) from error
 
 
 @functools.lru_cache(maxsize=1)
@@ -218,53 +206,3 @@ def _engine(uri: str) -> Any:
 
     limits = {"connect_timeout": SECONDS, "tcp_user_timeout": SECONDS * 1000} if uri.startswith("postgresql") else {}
     return create_engine(uri, pool_size=1, pool_pre_ping=True, isolation_level="AUTOCOMMIT", connect_args=limits)
-
-
-def _ask(uri: str, question: str, **values: Any) -> Any:
-    """MLflow's answer over REST, or None where what is asked for does not exist."""
-    parts = urllib.parse.urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    path = f"{parts.path.rstrip('/')}/api/2.0/mlflow/{question}"
-    url = urllib.parse.urlunsplit((parts.scheme, host, path, urllib.parse.urlencode(values), ""))
-    try:
-        # S310: the address is one of http or https
-        request = urllib.request.Request(url)  # noqa: S310
-        for name, value in _credentials(parts).items():
-            request.add_unredirected_header(name, value)  # not meant for whoever it may be redirected to
-        with urllib.request.urlopen(request, timeout=SECONDS, context=_tls(parts.scheme)) as answer:  # noqa: S310
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        if _error_code(error) in NONE_SUCH:
-            return None
-        raise _unanswered(uri, f"status {error.code}") from error
-    except (OSError, ValueError) as error:  # refused, timed out, not JSON
-        raise _unanswered(uri, str(error)) from error
-
-
-@functools.cache  # reading the certificates takes longer than asking
-def _tls(scheme: str) -> ssl.SSLContext | None:
-    if scheme == "http":
-        return None
-    return ssl.create_default_context(cafile=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"))
-
-
-def _credentials(parts: urllib.parse.SplitResult) -> dict[str, str]:
-    """As MLflow's client takes them: user and password, or a token, from the environment or the address."""
-    user = os.environ.get("MLFLOW_TRACKING_USERNAME") or urllib.parse.unquote(parts.username or "")
-    password = os.environ.get("MLFLOW_TRACKING_PASSWORD") or urllib.parse.unquote(parts.password or "")
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    if user:
-        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _error_code(error: urllib.error.HTTPError) -> str:
-    try:
-        return str(json.loads(error.read())["error_code"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
-
-
-def _unanswered(uri: str, reason: str) -> RegistryError:
-    first = (reason.splitlines() or ["no reason given"])[0]
-    return RegistryError(f"the MLflow store {public(uri)} does not answer ({first}); check that it is there and up")
