@@ -1,5 +1,6 @@
 """A policy through the real stages: from episodes to a champion that acts, and other physics seen."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,4 +109,5 @@ def test_the_log_of_a_policy_is_watched(project: Path, server: RunningServer) ->
         if "answers from" in told:
             break
         time.sleep(1)
-    assert "clean: 202 answers from" in told
+    judged = re.search(r"clean: (\d+) answers from", told)
+    assert judged and int(judged[1]) >= 200, told  # and those that other tests have asked for
