@@ -85,7 +85,7 @@ retrain: $(STAMP)  ## retrain when there is a reason to   [ARGS=--force]
 history: $(STAMP)  ## the attempts to retrain and the latest windows
 	@$(BIN)/closedloop history
 
-drill: $(STAMP)  ## rehearse it all on a server that runs: drift, alarm, retraining, rollback (about 3 minutes)   [ARGS=--seed=1]
+drill: $(STAMP)  ## rehearse it all on a server that runs: drift, alarm, retraining, rollback (4 to 5 minutes)   [ARGS=--seed=1]
 	@$(BIN)/closedloop drill $(ARGS)
 
 export: $(STAMP)  ## write predictions with their labels to a Parquet file   FILE= [ARGS="--start=… --end=…"]
@@ -107,7 +107,7 @@ plots: $(STAMP)  ## draw the DVC plots into one page that works offline
 	@$(BIN)/closedloop plots
 
 # three workers on two cores: many tests wait for a server, a lock or a disk
-test: $(STAMP)  ## the tests (under ten minutes)
+test: $(STAMP)  ## the tests (about ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)  ## the tests that take minutes
