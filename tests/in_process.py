@@ -13,17 +13,19 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import yaml
 
 from closedloop import composition
 from closedloop.files import read_json
 
-STAGES = ("check_params", "acquire", "validate", "preprocess", "train", "evaluate", "register", "traffic", "monitor")
+ROOT = Path(__file__).parents[1]
+STAGES = [name.replace("-", "_") for name in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]]
 WATCHING = ("traffic", "monitor")
 
 
 def run_stage(project: Path, name: str) -> int:
     """Run pipelines/<name>.py as DVC would; return its exit code. The environment is afterwards what it was."""
-    script = Path(__file__).parents[1] / "pipelines" / f"{name}.py"
+    script = ROOT / "pipelines" / f"{name}.py"
     with chdir(project), mock.patch.dict(os.environ), mock.patch.object(sys, "argv", [name]):
         for other in [key for key in os.environ if key.startswith(("MLFLOW_", "DVC_"))]:
             del os.environ[other]

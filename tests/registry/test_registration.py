@@ -280,7 +280,6 @@ def test_a_training_begun_after_the_choice_is_judged_by_the_gate(
     use_model: Callable[[str], None],
     use_champion: Callable[[str], None],
     params_with: Callable[..., Params],
-    project: Path,  # noqa: ARG001  the folder
 ) -> None:
     params = params_with(gate=LOW_FLOORS)
     use_champion("bad")

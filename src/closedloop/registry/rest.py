@@ -60,11 +60,10 @@ def unanswered(uri: str, reason: str) -> StoreUnanswered:
 
 
 def _answer(url: str, headers: dict[str, str], tls: ssl.SSLContext | None) -> Any:
-    # S310: the address is one of http or https
-    request = urllib.request.Request(url)  # noqa: S310
+    request = urllib.request.Request(url)  # noqa: S310  only addresses of http or https come here: is_http
     for name, value in headers.items():
         request.add_unredirected_header(name, value)  # not meant for whoever it may be redirected to
-    with urllib.request.urlopen(request, timeout=SECONDS, context=tls) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=SECONDS, context=tls) as answer:  # noqa: S310  as above
         return json.loads(answer.read())
 
 
